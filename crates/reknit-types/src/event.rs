@@ -69,8 +69,9 @@ pub trait PayloadKeys {
 pub struct Draft {
     /// What the event is for.
     pub kind: Kind,
-    /// The heads its author had, ascending.
-    pub parents: Vec<EventId>,
+    /// The heads its author had, ascending by id. The header signs the ids alone; author and place of a parent travel
+    /// beside it (frames and segments carry them), because that is how a parent is found: there is no index of ids.
+    pub parents: Vec<Dot>,
     /// When it is written.
     pub stamp: Stamp,
     /// Which key seals the payload.
@@ -84,6 +85,7 @@ pub struct Draft {
 pub struct UnverifiedEvent {
     header: Header,
     id: EventId,
+    parents: Vec<Dot>,
     payload: Payload,
 }
 
@@ -113,6 +115,12 @@ impl UnverifiedEvent {
         self.id
     }
 
+    /// The parents, in the order of the header, with where they are said to lie. Whoever admits the event checks that
+    /// the parent with this id lies there.
+    pub fn parents(&self) -> &[Dot] {
+        &self.parents
+    }
+
     /// The event as the end of its author's chain.
     pub fn tip(&self) -> Tip {
         Tip { seq: self.header.seq, id: self.id }
@@ -130,6 +138,8 @@ fn assemble(
     let seq =
         prev.map_or(Some(1), |tip| tip.seq.checked_add(1)).ok_or(DecodeError::Invalid("sequence number"))?;
     let prev = prev.map(|tip| tip.id);
+    let dots = parents;
+    let parents = dots.iter().map(|dot| dot.id).collect();
     let (payload_len, payload_hash) = (0, [0; 32]);
     let mut header =
         Header { kind, space, author, seq, prev, parents, stamp, epoch, payload_len, payload_hash };
@@ -138,7 +148,7 @@ fn assemble(
     let payload = commit_to(payload, &mut header, &core, key)?;
     core.raw(&header.payload_len.to_le_bytes()).raw(&header.payload_hash);
     let id = EventId::of_header(&core.into_bytes());
-    Ok(UnverifiedEvent { header, id, payload })
+    Ok(UnverifiedEvent { header, id, parents: dots, payload })
 }
 
 /// Puts length and hash of the sealed payload into the header; returns the payload, opened if that is possible.
@@ -218,6 +228,11 @@ impl VerifiedEvent {
     /// The hash of the header.
     pub fn id(&self) -> EventId {
         self.event.id
+    }
+
+    /// The parents, in the order of the header, with where they are said to lie.
+    pub fn parents(&self) -> &[Dot] {
+        &self.event.parents
     }
 
     /// What it carries.

@@ -29,7 +29,7 @@ fn space() -> SpaceId {
     SpaceId::found(device().id(), &[0; 32])
 }
 
-fn draft(payload: &[u8], parents: Vec<EventId>, at: u64) -> Draft {
+fn draft(payload: &[u8], parents: Vec<Dot>, at: u64) -> Draft {
     Draft {
         kind: Kind::Data,
         parents,
@@ -43,8 +43,9 @@ fn draft(payload: &[u8], parents: Vec<EventId>, at: u64) -> Draft {
 fn chain(payloads: &[Vec<u8>]) -> Vec<VerifiedEvent> {
     let mut events: Vec<VerifiedEvent> = vec![];
     for (at, payload) in payloads.iter().enumerate() {
-        let prev = events.last().map(VerifiedEvent::tip);
-        let draft = draft(payload, prev.iter().map(|tip| tip.id).collect(), at as u64);
+        let last = events.last().map(VerifiedEvent::dot);
+        let prev = last.map(|dot| dot.tip());
+        let draft = draft(payload, last.into_iter().collect(), at as u64);
         events.push(VerifiedEvent::seal(space(), &device(), prev, draft, &keys().0).unwrap());
     }
     if let Some(last) = events.last_mut() {
@@ -65,7 +66,7 @@ fn received(events: &[VerifiedEvent], keys: &dyn PayloadKeys) -> Vec<(Unverified
         };
         let draft = Draft {
             kind: header.kind,
-            parents: header.parents.clone(),
+            parents: event.parents().to_vec(),
             stamp: header.stamp,
             epoch: header.epoch,
             payload,
@@ -141,7 +142,7 @@ fn an_erased_payload_leaves_the_chain_verifiable() {
     let header = events[1].header().clone();
     let erased = Draft {
         kind: header.kind,
-        parents: header.parents.clone(),
+        parents: events[1].parents().to_vec(),
         stamp: header.stamp,
         epoch: header.epoch,
         payload: Payload::Erased { len: header.payload_len, hash: header.payload_hash },
