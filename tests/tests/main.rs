@@ -1,0 +1,3 @@
+//! End to end, and the shape of the workspace.
+
+mod shape;

@@ -1,0 +1,56 @@
+//! Time, chance and identity are arguments of the pure crates; the world is out of their reach.
+
+use super::sources::sources;
+
+const PURE: &[&str] = &[
+    "crates/reknit-types",
+    "crates/reknit-crdt",
+    "crates/reknit-access",
+    "crates/reknit-sync",
+    "crates/reknit-engine",
+];
+
+/// What the pure crates never say, and what it would be.
+const WORLD: &[(&str, &str)] = &[
+    ("std::fs", "files"),
+    ("TcpStream", "a socket"),
+    ("TcpListener", "a socket"),
+    ("UdpSocket", "a socket"),
+    ("std::process", "processes"),
+    ("std::env", "the environment"),
+    ("std::thread", "threads"),
+    ("std::sync::Mutex", "locks"),
+    ("std::sync::RwLock", "locks"),
+    ("std::sync::mpsc", "channels"),
+    ("SystemTime", "a clock"),
+    ("Instant::", "a clock"),
+    ("async fn", "waiting"),
+    (".await", "waiting"),
+    ("SysRng", "a source of randomness"),
+    ("OsRng", "a source of randomness"),
+    ("rand::rng(", "a source of randomness"),
+    ("rand::random", "a source of randomness"),
+    ("thread_local!", "a global"),
+    ("static mut", "a global"),
+    ("LazyLock", "a global"),
+    ("OnceLock", "a global"),
+];
+
+#[test]
+fn pure_crates_hold_no_clock_chance_thread_or_io() {
+    let mut found = Vec::new();
+    for source in sources() {
+        let name = source.name();
+        if source.is_test() || !PURE.iter().any(|folder| name.starts_with(&format!("{folder}/src/"))) {
+            continue;
+        }
+        for (number, line) in
+            source.code().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//"))
+        {
+            for (word, what) in WORLD.iter().filter(|(word, _)| line.contains(word)) {
+                found.push(format!("{name}:{}: {word} is {what}", number + 1));
+            }
+        }
+    }
+    assert!(found.is_empty(), "{found:#?}");
+}
