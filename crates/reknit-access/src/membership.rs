@@ -342,7 +342,11 @@ impl Membership {
                 self.start(by, Member { role, name, since, start: id, invite, invited_by }, role);
             }
         }
-        self.heads.retain(|head| !node.parents.contains(head));
+        for parent in &node.parents {
+            if let Ok(at) = self.heads.binary_search(parent) {
+                self.heads.remove(at);
+            }
+        }
         let at = self.heads.partition_point(|head| *head < id);
         self.heads.insert(at, id);
         self.nodes.insert(id, node);

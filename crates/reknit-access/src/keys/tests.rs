@@ -84,6 +84,17 @@ fn control_payloads_have_one_key_and_data_payloads_one_an_epoch() {
 }
 
 #[test]
+fn an_epoch_stored_twice_or_out_of_order_is_refused() {
+    for epochs in [[[1; 8], [1; 8]], [[2; 8], [1; 8]], [[0; 8], [1; 8]]] {
+        let mut writer = Writer::new();
+        writer.u8(VERSION).u8(HOLDER_MEMBER).raw(&[1; 32]).varint(2);
+        epochs.iter().for_each(|epoch| _ = writer.raw(epoch).raw(&[0; 32]));
+        let refused = SpaceKeys::decode(writer.as_slice()).unwrap_err();
+        assert_eq!(refused, DecodeError::Invalid("order of epochs"));
+    }
+}
+
+#[test]
 fn debug_output_keeps_the_secrets() {
     assert_eq!(format!("{:?} {:?}", keys(1), keys(1).secret()), "SpaceKeys(1 epochs) SpaceSecret(..)");
 }

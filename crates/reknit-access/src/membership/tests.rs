@@ -199,6 +199,27 @@ fn a_fork_at_the_join_has_on_each_branch_the_role_of_its_own_join() {
 }
 
 #[test]
+fn of_several_beginnings_the_earliest_gives_the_name_and_the_strongest_the_role() {
+    let (mut membership, found, reader) = garden(Role::Reader);
+    let writer = invited(0, (2, reader.id), NOW + 2, &[found.id, reader.id], Role::Writer);
+    admit(&mut membership, &writer);
+    let first = joined(1, NOW + 3, &[writer.id], reader.id);
+    let second = joined(1, NOW + 4, &[writer.id], writer.id);
+    let action = Action::Found { nonce: [9; 32], name: "yard".into(), device_name: "copy".into() };
+    let refounded = make(device(0), None, NOW - 1, &[], action);
+    for order in [[&first, &second, &refounded], [&refounded, &second, &first]] {
+        let mut membership = membership.clone();
+        order.into_iter().for_each(|made| admit(&mut membership, made));
+        let member = membership.member(&device(1)).unwrap();
+        assert_eq!((member.role, member.start, member.invite), (Role::Writer, first.id, Some(reader.id)));
+        assert_eq!(
+            (membership.name(), membership.member(&device(0)).unwrap().name.as_str()),
+            ("yard", "copy")
+        );
+    }
+}
+
+#[test]
 fn a_device_joins_once_as_far_as_it_knows() {
     let (mut membership, found, invite) = garden(Role::Writer);
     let join = joined(1, NOW + 2, &[invite.id], invite.id);
@@ -306,6 +327,21 @@ fn an_author_with_too_many_heads_names_those_that_prove_its_right() {
         assert_eq!(parents.len(), CONTROL_PARENTS_MAX);
         check(&membership, &make(device(seed), Some((1, join.id)), NOW + 3, &parents, action)).unwrap();
     }
+}
+
+#[test]
+fn a_peer_takes_in_a_bounded_number_of_control_events() {
+    let (mut membership, _, invite) = garden(Role::Writer);
+    let deed = Deed::Invite { key: secret(1).id(), role: Role::Reader, expires_ms: None };
+    let (author, stamp) = (device(0), Stamp::from_parts(NOW + 2, 0).unwrap());
+    for number in 0..CONTROL_EVENTS_MAX as u64 - 2 {
+        let mut id = [0; 32];
+        id[..8].copy_from_slice(&number.to_le_bytes());
+        let node = Node { author, stamp, parents: membership.heads.clone(), deed: deed.clone() };
+        membership.insert(EventId::from_bytes(id), node).unwrap();
+    }
+    let refusal = check(&membership, &joined(1, NOW + 3, &[invite.id], invite.id)).unwrap_err();
+    assert_eq!((refusal.is_final(), refusal), (false, Refusal::Full));
 }
 
 #[test]

@@ -130,6 +130,17 @@ fn a_ticket_says_what_is_wrong_with_it() {
 }
 
 #[test]
+fn an_address_that_could_be_packed_is_refused_as_text() {
+    let decode = |text: &str| {
+        let mut writer = Writer::new();
+        writer.u8(0).str(text);
+        address::decode(&mut Reader::new(writer.as_slice()))
+    };
+    assert_eq!(decode("/ip4/127.0.0.1/tcp/80"), Err(DecodeError::Invalid("address")));
+    assert_eq!(decode("/ip4/127.0.0.1/tcp/080").as_deref(), Ok("/ip4/127.0.0.1/tcp/080"));
+}
+
+#[test]
 fn hints_beyond_the_limits_are_left_out() {
     let long = "x".repeat(300);
     let many = hint(&[&["/tcp/1", "with space", &long][..], &["/tcp/2"; 20]].concat());
