@@ -1,0 +1,211 @@
+//! Which deltas of a document merge, wait, or compete for a place.
+
+use super::delta;
+use crate::contract::{Applied, Edit};
+use crate::error::Void;
+use crate::identity::Place;
+use crate::waiting::Waiting;
+use automerge::{ActorId, AutoCommit, Change, ChangeHash};
+use reknit_types::DeviceId;
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// What a document knows beside its content.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Merge {
+    /// Changes so far, by actor.
+    pub(crate) seqs: BTreeMap<ActorId, u64>,
+    pub(crate) waiting: Waiting,
+    pub(crate) contested: bool,
+    /// Whether this is a replay in canonical order, where an edit whose place is taken is skipped.
+    pub(crate) replaying: bool,
+}
+
+/// Changes found fit to be merged, not yet handed to automerge; by hash, with the greatest operation number of each.
+#[derive(Default)]
+struct Batch {
+    changes: Vec<Change>,
+    max_ops: BTreeMap<ChangeHash, u64>,
+}
+
+enum Verdict {
+    Fits,
+    Known,
+    Waits,
+    Overlaps,
+}
+
+/// Automerge refused a batch, or panicked over it.
+struct Broken(String);
+
+impl Merge {
+    /// Merges deltas in bulk. What automerge turns out to refuse is found by halving, and is void alone.
+    pub(crate) fn apply_all(
+        &mut self,
+        doc: &mut AutoCommit,
+        place: &Place<'_>,
+        edits: &[Edit<'_>],
+    ) -> Vec<Result<Applied, Void>> {
+        let answers = self.merge_all(doc, place, edits);
+        if answers.contains(&Ok(Applied::Merged)) && !self.waiting.is_empty() {
+            self.retry(doc, place);
+        }
+        answers
+    }
+
+    fn merge_all(
+        &mut self,
+        doc: &mut AutoCommit,
+        place: &Place<'_>,
+        edits: &[Edit<'_>],
+    ) -> Vec<Result<Applied, Void>> {
+        let before = (self.clone(), doc.clone());
+        match self.try_batch(doc, place, edits) {
+            Ok(answers) => answers,
+            Err(Broken(reason)) => {
+                (*self, *doc) = before;
+                let (left, right) = edits.split_at(edits.len() / 2);
+                if left.is_empty() {
+                    return vec![Err(Void::Refused(reason))];
+                }
+                let mut answers = self.merge_all(doc, place, left);
+                answers.append(&mut self.merge_all(doc, place, right));
+                answers
+            }
+        }
+    }
+
+    fn try_batch(
+        &mut self,
+        doc: &mut AutoCommit,
+        place: &Place<'_>,
+        edits: &[Edit<'_>],
+    ) -> Result<Vec<Result<Applied, Void>>, Broken> {
+        let mut batch = Batch::default();
+        let mut answers = Vec::with_capacity(edits.len());
+        for edit in edits {
+            let answer = self.admit(doc, &mut batch, place, edit);
+            answers.push(if self.contested && answer.is_ok() { Ok(Applied::Contested) } else { answer });
+        }
+        batch.merge_into(doc)?;
+        Ok(answers)
+    }
+
+    /// Merges what waits, each delta apart: a bad one must not take along what released it.
+    fn retry(&mut self, doc: &mut AutoCommit, place: &Place<'_>) {
+        let mut progress = true;
+        while progress {
+            progress = false;
+            for (origin, delta) in self.waiting.take() {
+                let edit = Edit { origin, delta: &delta };
+                progress |= self.merge_all(doc, place, &[edit]).contains(&Ok(Applied::Merged));
+            }
+        }
+    }
+
+    /// Decides about one delta, and puts the changes of one that fits into the batch.
+    fn admit(
+        &mut self,
+        doc: &mut AutoCommit,
+        batch: &mut Batch,
+        place: &Place<'_>,
+        edit: &Edit<'_>,
+    ) -> Result<Applied, Void> {
+        let (nonce, changes) = delta::decode(edit.delta)?;
+        let actor = actor_of(place, edit.origin.author, nonce);
+        if changes.iter().any(|change| *change.actor_id() != actor) {
+            return Err(Void::Identity);
+        }
+        if self.contested {
+            return Ok(Applied::Contested);
+        }
+        let mut answer = Applied::Known;
+        for change in changes {
+            match self.judge(doc, batch, &change)? {
+                Verdict::Known => {}
+                Verdict::Fits => {
+                    self.seqs.insert(actor.clone(), change.seq());
+                    batch.push(change);
+                    answer = Applied::Merged;
+                }
+                Verdict::Waits => {
+                    self.contested |= !self.waiting.keep(edit);
+                    return Ok(if self.contested { Applied::Contested } else { Applied::Waiting });
+                }
+                Verdict::Overlaps if self.replaying => {}
+                Verdict::Overlaps => {
+                    self.contested = true;
+                    return Ok(Applied::Contested);
+                }
+            }
+        }
+        Ok(answer)
+    }
+
+    fn judge(&self, doc: &mut AutoCommit, batch: &Batch, change: &Change) -> Result<Verdict, Void> {
+        if batch.max_op(doc, &change.hash()).is_some() {
+            return Ok(Verdict::Known);
+        }
+        let next = self.seqs.get(change.actor_id()).copied().unwrap_or(0).saturating_add(1);
+        if change.seq() < next {
+            return Ok(Verdict::Overlaps);
+        }
+        let mut max_op = 0;
+        for dep in change.deps() {
+            match batch.max_op(doc, dep) {
+                Some(found) => max_op = max_op.max(found),
+                None => return Ok(Verdict::Waits),
+            }
+        }
+        // Every honest change numbers its operations on from its dependencies'; a liar's leap would use numbers up.
+        if change.start_op().get() != max_op.saturating_add(1) {
+            return Err(Void::Refused(
+                "its operations are not numbered on from what it builds on".to_owned(),
+            ));
+        }
+        Ok(if change.seq() == next { Verdict::Fits } else { Verdict::Waits })
+    }
+}
+
+impl Batch {
+    fn push(&mut self, change: Change) {
+        self.max_ops.insert(change.hash(), change.max_op());
+        self.changes.push(change);
+    }
+
+    /// The greatest operation number of a change that is merged or about to be.
+    fn max_op(&self, doc: &mut AutoCommit, hash: &ChangeHash) -> Option<u64> {
+        let merged = || doc.get_change_meta_by_hash(hash).map(|meta| meta.max_op);
+        self.max_ops.get(hash).copied().or_else(merged)
+    }
+
+    fn merge_into(self, doc: &mut AutoCommit) -> Result<(), Broken> {
+        if self.changes.is_empty() {
+            return Ok(());
+        }
+        match catch_unwind(AssertUnwindSafe(|| doc.apply_changes_batch(self.changes))) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(Broken(error.to_string())),
+            Err(_) => Err(Broken("automerge cannot apply it".to_owned())),
+        }
+    }
+}
+
+/// How many changes each actor made.
+pub(crate) fn seqs(doc: &mut AutoCommit) -> BTreeMap<ActorId, u64> {
+    let mut seqs = BTreeMap::new();
+    for meta in doc.get_changes_meta(&[]) {
+        let seq = seqs.entry(meta.actor.into_owned()).or_insert(0);
+        *seq = meta.seq.max(*seq);
+    }
+    seqs
+}
+
+/// The automerge actor of an author in a session.
+pub(crate) fn actor_of(place: &Place<'_>, author: DeviceId, nonce: u64) -> ActorId {
+    let hash = place.identify(author, nonce);
+    ActorId::from(hash.first_chunk::<ACTOR_BYTES>().map_or(&hash[..], |actor| &actor[..]))
+}
+
+/// Half a hash: nobody finds a nonce that gives another author's actor.
+pub(crate) const ACTOR_BYTES: usize = 16;

@@ -1,0 +1,16 @@
+//! Every bound on a field's state and deltas. A peer voids what exceeds them, so they are part of the format.
+
+/// UTF-16 units that one identity may insert into one text.
+pub const TEXT_CLOCK_MAX: u32 = 1 << 30;
+/// Runs and deleted spans in one delta of a text.
+pub const TEXT_PARTS_MAX: usize = 262_144;
+/// Changes in one delta of a document.
+pub const DOCUMENT_CHANGES_MAX: usize = 64;
+/// Operations in one change of a document.
+pub const DOCUMENT_OPS_MAX: u64 = 1 << 20;
+/// Nesting of a document.
+pub const DOCUMENT_DEPTH_MAX: usize = 64;
+/// Deltas of one field that wait for what they build on, before the field counts as contested.
+pub const WAITING_DELTAS_MAX: usize = 256;
+/// Bytes of one saved state.
+pub const SAVED_BYTES_MAX: usize = 1 << 30;

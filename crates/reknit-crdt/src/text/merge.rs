@@ -1,0 +1,158 @@
+//! Which deltas of a text merge, wait, or compete for a place: decided before yrs sees them.
+
+use super::delta::{Delta, Run, Unit};
+use super::update::{self, Block};
+use crate::contract::{Applied, Edit};
+use crate::error::Void;
+use crate::identity::{Place, prefix};
+use crate::waiting::Waiting;
+use reknit_types::DeviceId;
+use std::collections::BTreeMap;
+use yrs::updates::decoder::Decode as _;
+use yrs::{ClientID, ReadTxn as _, StateVector, TransactionMut, Update};
+
+/// What a text knows beside its characters.
+#[derive(Debug, Default)]
+pub(crate) struct Merge {
+    /// Units inserted so far, by client.
+    pub(crate) clocks: BTreeMap<u64, u32>,
+    pub(crate) waiting: Waiting,
+    pub(crate) contested: bool,
+    /// Whether this is a replay in canonical order, where an edit whose place is taken is skipped.
+    pub(crate) replaying: bool,
+}
+
+enum Verdict {
+    Fits,
+    Waits,
+    Overlaps,
+}
+
+impl Merge {
+    /// Merges one delta and all that waited for it.
+    pub(crate) fn apply(
+        &mut self,
+        txn: &mut TransactionMut<'_>,
+        place: &Place<'_>,
+        edit: &Edit<'_>,
+    ) -> Result<Applied, Void> {
+        let applied = self.apply_one(txn, place, edit)?;
+        if applied == Applied::Merged && !self.waiting.is_empty() {
+            self.retry(txn, place);
+        }
+        Ok(if self.contested { Applied::Contested } else { applied })
+    }
+
+    fn retry(&mut self, txn: &mut TransactionMut<'_>, place: &Place<'_>) {
+        let mut progress = true;
+        while progress {
+            progress = false;
+            for (origin, delta) in self.waiting.take() {
+                let edit = Edit { origin, delta: &delta };
+                progress |= self.apply_one(txn, place, &edit) == Ok(Applied::Merged);
+            }
+        }
+    }
+
+    fn apply_one(
+        &mut self,
+        txn: &mut TransactionMut<'_>,
+        place: &Place<'_>,
+        edit: &Edit<'_>,
+    ) -> Result<Applied, Void> {
+        let mut delta = Delta::decode(edit.delta, |nonce| client_of(place, edit.origin.author, nonce))?;
+        if self.contested {
+            return Ok(Applied::Contested);
+        }
+        let mut answer = Applied::Merged;
+        if matches!(self.judge(&delta), Verdict::Overlaps) {
+            if !self.replaying && !self.holds(txn, &delta) {
+                self.contested = true;
+                return Ok(Applied::Contested);
+            }
+            delta.runs.clear();
+            answer = Applied::Known;
+        }
+        if let Verdict::Waits = self.judge(&delta) {
+            self.contested |= !self.waiting.keep(edit);
+            return Ok(if self.contested { Applied::Contested } else { Applied::Waiting });
+        }
+        self.integrate(txn, &delta)?;
+        Ok(answer)
+    }
+
+    fn judge(&self, delta: &Delta) -> Verdict {
+        let next = self.clock(delta.client);
+        if !delta.runs.is_empty() && delta.start < next {
+            return Verdict::Overlaps;
+        }
+        let gap = !delta.runs.is_empty() && delta.start > next;
+        let end = if delta.runs.is_empty() { next } else { delta.end() };
+        let bound = |client| if client == delta.client { end } else { self.clock(client) };
+        let mut neighbours = delta.runs.iter().flat_map(|run| [run.left, run.right]).flatten();
+        let adrift = neighbours.any(|unit| unit.clock >= bound(unit.client))
+            || delta.spans.iter().any(|span| span.end() > bound(span.client));
+        if gap || adrift { Verdict::Waits } else { Verdict::Fits }
+    }
+
+    /// Whether the text already holds exactly the runs of the delta, as far as they are not deleted since.
+    fn holds(&self, txn: &TransactionMut<'_>, delta: &Delta) -> bool {
+        let mut since = StateVector::default();
+        for (client, clock) in &self.clocks {
+            let clock = if *client == delta.client { delta.start } else { *clock };
+            since.set_max(ClientID::new(*client), clock);
+        }
+        let Ok((blocks, _)) = update::decode(&txn.encode_diff_v1(&since)) else { return false };
+        let mut clock = delta.start;
+        delta.runs.iter().all(|run| {
+            let start = Unit { client: delta.client, clock };
+            clock = clock.saturating_add(run.units());
+            run_is_held(run, start, &blocks)
+        })
+    }
+
+    fn integrate(&mut self, txn: &mut TransactionMut<'_>, delta: &Delta) -> Result<(), Void> {
+        let update =
+            Update::decode_v1(&update::encode(delta)).map_err(|error| Void::Refused(error.to_string()))?;
+        txn.apply_update(update).map_err(|error| Void::Refused(error.to_string()))?;
+        if !delta.runs.is_empty() {
+            self.clocks.insert(delta.client, delta.end());
+        }
+        Ok(())
+    }
+
+    pub(crate) fn clock(&self, client: u64) -> u32 {
+        self.clocks.get(&client).copied().unwrap_or(0)
+    }
+}
+
+/// The yrs client id of an author in a session.
+pub(crate) fn client_of(place: &Place<'_>, author: DeviceId, nonce: u64) -> u64 {
+    prefix(&place.identify(author, nonce)) & super::delta::CLIENT_MAX
+}
+
+/// Whether `blocks` (one client's, consecutive) hold the run from `start` on.
+fn run_is_held(run: &Run, start: Unit, blocks: &[Block]) -> bool {
+    let units: Vec<u16> = run.text.encode_utf16().collect();
+    units.iter().zip(start.clock..).all(|(unit, clock)| {
+        let Some(block) = blocks.iter().find(|block| block.covers(start.client, clock)) else { return false };
+        let previous = clock.checked_sub(1).map(|clock| Unit { client: start.client, clock });
+        let left = if clock == start.clock { run.left } else { previous };
+        let found_left = if clock == block.unit.clock { block.left } else { previous };
+        left == found_left && run.right == block.right && block.shows(clock, *unit)
+    })
+}
+
+impl Block {
+    fn covers(&self, client: u64, clock: u32) -> bool {
+        let end = self.unit.clock.saturating_add(self.len);
+        self.unit.client == client && (self.unit.clock..end).contains(&clock)
+    }
+
+    /// Whether the unit at `clock` is this one. A deleted unit is any.
+    fn shows(&self, clock: u32, unit: u16) -> bool {
+        let Some(text) = &self.text else { return true };
+        let at = clock.saturating_sub(self.unit.clock) as usize;
+        text.encode_utf16().nth(at) == Some(unit)
+    }
+}
