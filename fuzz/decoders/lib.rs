@@ -1,0 +1,30 @@
+//! Every decoder of bytes from a disk, a peer or a person, as a function from arbitrary bytes to whether it took them.
+//!
+//! None of them may panic or run away on any input; where an encoding is canonical, what decodes must encode to the same bytes.
+//! The fuzz targets call these with what libFuzzer invents; the tests of the workspace call them with the committed corpus.
+
+mod access;
+mod types;
+
+/// Feeds bytes to one decoder; tells whether they were taken.
+pub type Decoder = fn(&[u8]) -> bool;
+
+/// Every decoder by the name of its fuzz target and of the folder of its corpus.
+pub const DECODERS: &[(&str, Decoder)] = &[
+    ("announce_envelope", access::announce_envelope),
+    ("control", access::control),
+    ("header", types::header),
+    ("keys", access::keys),
+    ("membership", access::membership),
+    ("ticket", access::ticket),
+    ("ticket_body", access::ticket_body),
+    ("transaction", types::transaction),
+    ("value", types::value),
+    ("value_json", types::value_json),
+];
+
+/// Feeds bytes to the decoder with this name, for the fuzz targets.
+pub fn feed(target: &str, bytes: &[u8]) {
+    let decoder = DECODERS.iter().find(|(name, _)| *name == target).map(|(_, decoder)| decoder);
+    decoder.expect("a fuzz target has the name of a decoder")(bytes);
+}
