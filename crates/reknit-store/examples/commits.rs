@@ -1,0 +1,140 @@
+//! Measures commits, openings and reads of the store: `cargo run --release -p reknit-store --example commits [folder]`.
+//!
+//! A commit is what one small event costs: five tables, about 600 bytes.
+
+use std::{
+    env, fs,
+    hint::black_box,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use reknit_engine::store::{Batch, Durability, Reads, Store, Table};
+use reknit_store::{Options, Recovery, RedbStore};
+
+type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+
+fn main() -> Outcome<()> {
+    let folder = env::args_os().nth(1).map_or_else(env::temp_dir, PathBuf::from).join("reknit-commits");
+    fs::create_dir_all(&folder)?;
+    let quick = Options { recovery: Recovery::Quick, ..Options::default() };
+    commits(&folder, "durable", Options::default(), Durability::Durable, 1)?;
+    commits(&folder, "durable, quick recovery", quick, Durability::Durable, 1)?;
+    commits(&folder, "durable, 64 events each", Options::default(), Durability::Durable, 64)?;
+    commits(&folder, "fast", Options::default(), Durability::Fast, 1)?;
+    commits(&folder, "fast, 64 events each", Options::default(), Durability::Fast, 64)?;
+    restarts(&folder)?;
+    Ok(fs::remove_dir_all(&folder)?)
+}
+
+fn commits(folder: &Path, name: &str, options: Options, durability: Durability, events: u64) -> Outcome<()> {
+    let path = fresh(folder)?;
+    let mut store = RedbStore::open(&path, options)?;
+    let mut times = Vec::new();
+    let start = Instant::now();
+    while start.elapsed() < SPAN {
+        let first = times.len() as u64 * events;
+        let began = Instant::now();
+        store.commit(batch(first..first + events), durability)?;
+        times.push(began.elapsed());
+    }
+    store.flush()?;
+    let per_second = times.len() as f64 / start.elapsed().as_secs_f64();
+    times.sort();
+    let at = |part: usize| times.get(times.len() * part / 100).copied().unwrap_or_default();
+    println!("{name}: {per_second:.0} commits/s, p50 {:.3?}, p99 {:.3?}", at(50), at(99));
+    Ok(())
+}
+
+fn restarts(folder: &Path) -> Outcome<()> {
+    for (name, options) in
+        [("scan", Options::default()), ("quick", Options { recovery: Recovery::Quick, ..Options::default() })]
+    {
+        let path = fresh(folder)?;
+        let mut store = RedbStore::open(&path, options)?;
+        for first in (0..EVENTS).step_by(100) {
+            store.commit(batch(first..first + 100), Durability::Durable)?;
+        }
+        let killed = folder.join("killed.redb");
+        fs::copy(&path, &killed)?;
+        drop(store);
+        let stats = RedbStore::read_only(&path, options)?.stats()?;
+        println!("{EVENTS} events, {name}: {stats:?}");
+        restart(&format!("  after a close, {name}"), &path, options)?;
+        restart(&format!("  after a kill, {name}"), &killed, options)?;
+    }
+    Ok(())
+}
+
+fn restart(name: &str, path: &Path, options: Options) -> Outcome<()> {
+    let began = Instant::now();
+    let store = RedbStore::open(path, options)?;
+    let opened = began.elapsed();
+    let value = store.get(Table::Log, &log_key(EVENTS / 2))?;
+    let read = began.elapsed();
+    assert!(value.is_some_and(|value| value.len() == 400));
+    let snapshots = Instant::now();
+    for _ in 0..1_000 {
+        black_box(store.snapshot()?);
+    }
+    let snapshot = snapshots.elapsed() / 1_000;
+    let gets = Instant::now();
+    for number in 0..EVENTS {
+        store.with(Table::Rows, &row_key(number), &mut |value| {
+            black_box(value);
+        })?;
+    }
+    let get = gets.elapsed() / u32::try_from(EVENTS)?;
+    let closing = Instant::now();
+    drop(store);
+    println!(
+        "{name}: open {opened:.3?}, first read {read:.3?}, snapshot {snapshot:.3?}, get {get:.3?}, close {:.3?}, RSS {}",
+        closing.elapsed(),
+        resident()
+    );
+    Ok(())
+}
+
+/// What the engine writes for each event: its log entry, its place in its chain, the tips, a row and a delta.
+fn batch(numbers: std::ops::Range<u64>) -> Batch {
+    let mut batch = Batch::new();
+    for number in numbers {
+        batch.put(Table::Log, log_key(number), vec![number.to_le_bytes()[0]; 400]);
+        batch.put(Table::Runs, log_key(number), number.to_be_bytes());
+        batch.put(Table::Frontier, log_key(0), vec![number.to_le_bytes()[0]; 80]);
+        batch.put(Table::Rows, row_key(number), vec![number.to_le_bytes()[0]; 60]);
+        batch.put(Table::Receipts, log_key(number % 4), vec![number.to_le_bytes()[0]; 20]);
+    }
+    batch
+}
+
+fn log_key(number: u64) -> [u8; 12] {
+    let mut key = [0; 12];
+    key[4..].copy_from_slice(&number.to_be_bytes());
+    key
+}
+
+/// One of 1,000 entities, spread as random ids are.
+fn row_key(number: u64) -> [u8; 20] {
+    let mut key = [0; 20];
+    let spread = (number % 1_000).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    key[4..12].copy_from_slice(&spread.to_be_bytes());
+    key
+}
+
+fn fresh(folder: &Path) -> Outcome<PathBuf> {
+    let path = folder.join("store.redb");
+    if path.exists() {
+        fs::remove_file(&path)?;
+    }
+    Ok(path)
+}
+
+fn resident() -> String {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.map_or_else(|| "unknown here".into(), |rest| rest.trim().into())
+}
+
+const EVENTS: u64 = 10_000;
+const SPAN: Duration = Duration::from_secs(2);

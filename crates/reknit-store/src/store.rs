@@ -1,0 +1,269 @@
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+
+use redb::{Database, ReadOnlyDatabase, ReadableDatabase, StorageBackend};
+use reknit_engine::store::{Batch, Direction, Durability, KeyRange, Reads, Store, StoreError, Table, Visit};
+
+use crate::{
+    disk::Disk,
+    fault::{from_io, guarded, meaning},
+    open::{self, OpenError, Options, Recovery},
+    tables::{self, Tables},
+};
+
+/// Most bytes of fast commits that may wait for a durable one. The fast commit that passes it is made durable.
+pub const FAST_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// The store of a peer, in one redb file that no other process may open meanwhile.
+///
+/// Dropping it makes fast commits durable and leaves the file ready for an opening that needs no recovery.
+/// Snapshots still held then answer [`StoreError::Closed`].
+pub struct RedbStore {
+    database: Database,
+    path: PathBuf,
+    bytes: Arc<AtomicU64>,
+    recovery: Recovery,
+    /// The state of the last commit, opened by the first read after it. Never held across a commit, which could
+    /// then not reuse the pages it frees.
+    last: OnceLock<Tables>,
+    writing: Writing,
+}
+
+/// A store opened for reading only, by any number of processes while none writes.
+pub struct RedbReader {
+    tables: Tables,
+    path: PathBuf,
+    /// Closes the file when it goes, and with it the tables.
+    _database: ReadOnlyDatabase,
+}
+
+/// How large a store is. All in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stats {
+    /// Length of the file.
+    pub file_bytes: u64,
+    /// Keys and values.
+    pub live_bytes: u64,
+    /// What the trees need beside them: branches, page headers, and room left in pages.
+    pub tree_bytes: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Writing {
+    Open { fast_bytes: usize },
+    Stopped,
+}
+
+impl RedbStore {
+    /// Opens the store at `path`, or creates it, and the folders above it, for their owner only.
+    ///
+    /// # Errors
+    /// [`OpenError`], each with what to do about it. Nothing in a file that is refused is changed.
+    pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Self, OpenError> {
+        let path = path.as_ref();
+        Self::on_disk(path, open::file(path)?, options)
+    }
+
+    /// Opens the store on a storage back end of the caller's, or creates it there: a simulated disk, say.
+    ///
+    /// # Errors
+    /// As for [`RedbStore::open`]; `name` stands for the path in them.
+    pub fn on_backend(
+        name: impl AsRef<Path>,
+        backend: impl StorageBackend,
+        options: Options,
+    ) -> Result<Self, OpenError> {
+        Self::on_disk(name.as_ref(), Disk::new(backend), options)
+    }
+
+    /// Opens the store at `path` for reading only, beside other readers but not beside a writer.
+    ///
+    /// # Errors
+    /// As for [`RedbStore::open`], and [`OpenError::Missing`] and [`OpenError::NeedsRecovery`].
+    pub fn read_only(path: impl AsRef<Path>, options: Options) -> Result<RedbReader, OpenError> {
+        let path = path.as_ref();
+        let database = open::reader(path, options)?;
+        let tables = Tables::open(&open::begin(path, &database)?)
+            .map_err(|error| open::store(path, meaning(error)))?;
+        Ok(RedbReader { tables, path: path.into(), _database: database })
+    }
+
+    /// Where the store is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// How large the store is. Visits every page.
+    ///
+    /// # Errors
+    /// As for [`Reads::with`].
+    pub fn stats(&self) -> Result<Stats, StoreError> {
+        Stats::of(self.last()?, self.bytes.load(Relaxed))
+    }
+
+    /// Moves what is live to the front of the file and cuts off the rest; `false` if nothing could be moved. Takes
+    /// a few passes over the file, and blocks meanwhile.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] while a snapshot is held, which harms nothing; else as for [`Store::commit`].
+    pub fn compact(&mut self) -> Result<bool, StoreError> {
+        self.flush()?;
+        self.last.take();
+        match guarded(|| self.database.compact().map_err(meaning)) {
+            Ok(compacted) => Ok(compacted),
+            Err(busy @ StoreError::Busy { .. }) => Err(busy),
+            Err(error) => Err(self.stop(error)),
+        }
+    }
+
+    fn on_disk<B: StorageBackend>(path: &Path, disk: Disk<B>, options: Options) -> Result<Self, OpenError> {
+        let bytes = disk.bytes();
+        let database = open::database(path, disk, options)?;
+        tracing::debug!(path = %path.display(), bytes = bytes.load(Relaxed), "opened the store");
+        Ok(Self {
+            database,
+            path: path.into(),
+            bytes,
+            recovery: options.recovery,
+            last: OnceLock::new(),
+            writing: Writing::Open { fast_bytes: 0 },
+        })
+    }
+
+    fn last(&self) -> Result<&Tables, StoreError> {
+        match self.last.get() {
+            Some(last) => Ok(last),
+            None => {
+                let tables = self.tables()?;
+                Ok(self.last.get_or_init(|| tables))
+            }
+        }
+    }
+
+    fn tables(&self) -> Result<Tables, StoreError> {
+        guarded(|| Tables::open(&self.database.begin_read().map_err(meaning)?).map_err(meaning))
+    }
+
+    fn write(&self, batch: &Batch, durability: Durability) -> Result<(), redb::Error> {
+        let mut transaction = self.database.begin_write()?;
+        match durability {
+            Durability::Durable => transaction.set_quick_repair(self.recovery == Recovery::Quick),
+            Durability::Fast => transaction.set_durability(redb::Durability::None)?,
+        }
+        tables::write(&transaction, batch)?;
+        Ok(transaction.commit()?)
+    }
+
+    fn stop(&mut self, error: StoreError) -> StoreError {
+        tracing::error!(path = %self.path.display(), %error, "the store takes no more commits until it is reopened");
+        self.writing = Writing::Stopped;
+        error
+    }
+}
+
+impl Reads for RedbStore {
+    fn with(&self, table: Table, key: &[u8], visit: &mut dyn FnMut(&[u8])) -> Result<bool, StoreError> {
+        self.last()?.with(table, key, visit)
+    }
+
+    fn scan(
+        &self,
+        table: Table,
+        range: KeyRange<'_>,
+        direction: Direction,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), StoreError> {
+        self.last()?.scan(table, range, direction, visit)
+    }
+}
+
+impl Store for RedbStore {
+    fn commit(&mut self, batch: Batch, durability: Durability) -> Result<(), StoreError> {
+        let Writing::Open { fast_bytes } = self.writing else { return Err(StoreError::Stopped) };
+        batch.check().map_err(|error| self.stop(error))?;
+        let fast_bytes = match durability {
+            Durability::Durable => 0,
+            Durability::Fast => fast_bytes + FAST_COMMIT_BYTES + batch.bytes(),
+        };
+        let (durability, fast_bytes) =
+            if fast_bytes > FAST_BYTES_MAX { (Durability::Durable, 0) } else { (durability, fast_bytes) };
+        self.last.take();
+        guarded(|| self.write(&batch, durability).map_err(meaning)).map_err(|error| self.stop(error))?;
+        self.writing = Writing::Open { fast_bytes };
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), StoreError> {
+        match self.writing {
+            Writing::Open { fast_bytes: 0 } => Ok(()),
+            Writing::Open { .. } => self.commit(Batch::new(), Durability::Durable),
+            Writing::Stopped => Err(StoreError::Stopped),
+        }
+    }
+
+    fn snapshot(&self) -> Result<Box<dyn Reads + Send + Sync>, StoreError> {
+        Ok(Box::new(self.tables()?))
+    }
+}
+
+impl RedbReader {
+    /// How large the store is. Visits every page.
+    ///
+    /// # Errors
+    /// As for [`Reads::with`].
+    pub fn stats(&self) -> Result<Stats, StoreError> {
+        let file_bytes = std::fs::metadata(&self.path).map_err(from_io)?.len();
+        Stats::of(&self.tables, file_bytes)
+    }
+}
+
+impl Reads for RedbReader {
+    fn with(&self, table: Table, key: &[u8], visit: &mut dyn FnMut(&[u8])) -> Result<bool, StoreError> {
+        self.tables.with(table, key, visit)
+    }
+
+    fn scan(
+        &self,
+        table: Table,
+        range: KeyRange<'_>,
+        direction: Direction,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), StoreError> {
+        self.tables.scan(table, range, direction, visit)
+    }
+}
+
+impl Stats {
+    fn of(tables: &Tables, file_bytes: u64) -> Result<Self, StoreError> {
+        let mut stats = Self { file_bytes, live_bytes: 0, tree_bytes: 0 };
+        for tree in tables.stats()? {
+            stats.live_bytes += tree.stored_bytes();
+            stats.tree_bytes += tree.metadata_bytes() + tree.fragmented_bytes();
+        }
+        Ok(stats)
+    }
+}
+
+impl fmt::Debug for RedbStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedbStore")
+            .field("path", &self.path)
+            .field("writing", &self.writing)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for RedbReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedbReader").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+/// What redb remembers of a fast commit, beside its bytes, until a durable one: a few freed and allocated pages.
+const FAST_COMMIT_BYTES: usize = 512;

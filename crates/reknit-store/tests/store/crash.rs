@@ -1,0 +1,198 @@
+//! What a full disk, a broken one and a power loss leave behind.
+
+use crate::disk::{Fault, SimulatedDisk};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use reknit_engine::store::{Batch, Durability, Reads, Store, StoreError, Table};
+use reknit_store::{OpenError, RedbStore};
+
+#[test]
+fn a_disk_that_fills_at_any_write_stops_the_store_and_costs_no_acknowledged_commit() {
+    fails_at_every_operation(Fault::Full, |error| matches!(error, StoreError::DiskFull(_)));
+}
+
+#[test]
+fn a_disk_that_breaks_at_any_write_stops_the_store_and_costs_no_acknowledged_commit() {
+    fails_at_every_operation(Fault::Broken, |error| matches!(error, StoreError::Io(_)));
+}
+
+#[test]
+fn a_power_loss_costs_no_durable_commit_and_never_a_part_of_one() {
+    for seed in 0..POWER_LOSSES {
+        let mut chance = ChaCha8Rng::seed_from_u64(seed);
+        let disk = SimulatedDisk::new(seed);
+        let (mut durable, mut made) = (0, 0);
+        for _ in 0..4 {
+            let mut store = disk.open().unwrap_or_else(|error| panic!("seed {seed}: {error:?}"));
+            let found = whole_commits(&store);
+            assert!((durable..=made).contains(&found), "seed {seed}: {durable}..={made}, found {found}");
+            made = found;
+            for _ in 0..chance.random_range(0..12) {
+                let durability = if chance.random_bool(0.5) { Durability::Durable } else { Durability::Fast };
+                made += 1;
+                store.commit(batch(made), durability).expect("the disk works");
+                if durability == Durability::Durable {
+                    durable = made;
+                }
+            }
+            if chance.random_bool(0.3) {
+                store.flush().expect("the disk works");
+                durable = made;
+            }
+            if chance.random_bool(0.3) {
+                // The commit that the power loss interrupts.
+                disk.fail_after(chance.random_range(0..20), Fault::Broken);
+                made += 1;
+                if store.commit(batch(made), Durability::Durable).is_ok() {
+                    durable = made;
+                }
+            }
+            disk.lose_power();
+        }
+    }
+}
+
+#[test]
+fn a_power_loss_while_the_file_is_made_leaves_one_that_opens() {
+    for seed in 0..POWER_LOSSES {
+        let disk = SimulatedDisk::new(seed);
+        disk.fail_after(seed % 24, Fault::Broken);
+        let made = disk.open().is_ok();
+        disk.lose_power();
+        let mut store = disk.open().unwrap_or_else(|error| panic!("seed {seed}, made: {made}: {error:?}"));
+        store.commit(batch(1), Durability::Durable).expect("the disk works");
+        assert_eq!(whole_commits(&store), 1);
+    }
+}
+
+#[test]
+fn a_close_makes_fast_commits_durable() {
+    let disk = SimulatedDisk::new(0);
+    let mut store = disk.open().expect("the store opens");
+    store.commit(batch(1), Durability::Fast).expect("a commit");
+    drop(store);
+    disk.lose_power();
+    assert_eq!(whole_commits(&disk.open().expect("the store opens")), 1);
+}
+
+#[test]
+fn fast_commits_are_made_durable_before_they_pile_up() {
+    let disk = SimulatedDisk::new(0);
+    let mut store = disk.open().expect("the store opens");
+    let mut large = batch(1);
+    large.put(Table::Snapshots, b"large", vec![7; reknit_engine::store::VALUE_BYTES_MAX]);
+    store.commit(large, Durability::Fast).expect("a commit");
+    disk.lose_power();
+    drop(store);
+    assert_eq!(whole_commits(&disk.open().expect("the store opens")), 1);
+}
+
+#[test]
+fn damaged_bytes_are_an_error_or_harmless_and_never_a_panic() {
+    let disk = SimulatedDisk::new(0);
+    let mut store = disk.open().expect("the store opens");
+    for number in 1..=40 {
+        store.commit(batch(number), Durability::Durable).expect("the disk works");
+    }
+    let killed = disk.content();
+    drop(store);
+    let closed = disk.content();
+    for seed in 0..DAMAGES {
+        let mut chance = ChaCha8Rng::seed_from_u64(seed);
+        let mut content = if chance.random_bool(0.5) { closed.clone() } else { killed.clone() };
+        // Most of a small file is empty: aim half of the damage at its header and first pages.
+        let reach = if chance.random_bool(0.5) { content.len() } else { 64 * 1024 };
+        for _ in 0..chance.random_range(1..8) {
+            let place = chance.random_range(0..reach);
+            content[place] = chance.random();
+        }
+        if chance.random_bool(0.1) {
+            content.truncate(chance.random_range(0..reach));
+        }
+        use_damaged(&SimulatedDisk::with_content(content));
+    }
+}
+
+fn use_damaged(disk: &SimulatedDisk) {
+    let Ok(mut store) = disk.open() else { return };
+    for table in Table::ALL {
+        let range = reknit_engine::store::EVERY_KEY;
+        let direction = reknit_engine::store::Direction::Forward;
+        let _ = store.scan(table, range, direction, &mut |_, _| std::ops::ControlFlow::Continue(()));
+    }
+    let _ = store.commit(batch(41), Durability::Durable);
+}
+
+/// Fails at the first operation, at the second, and so on, until a run meets no fault.
+fn fails_at_every_operation(fault: Fault, expected: fn(&StoreError) -> bool) {
+    for operations in 0.. {
+        let disk = SimulatedDisk::new(operations);
+        let mut store = disk.open().expect("the store opens");
+        disk.fail_after(operations, fault);
+        let acknowledged = commit_until_failure(&mut store, expected);
+        drop(store);
+        disk.mend();
+        let reopened = disk.open().unwrap_or_else(|error| panic!("after {operations} operations: {error:?}"));
+        let found = whole_commits(&reopened);
+        let allowed = acknowledged..=(acknowledged + 1).min(COMMITS);
+        assert!(allowed.contains(&found), "after {operations} operations: {allowed:?}, found {found}");
+        if acknowledged == COMMITS {
+            return;
+        }
+    }
+}
+
+fn commit_until_failure(store: &mut RedbStore, expected: fn(&StoreError) -> bool) -> u64 {
+    for number in 1..=COMMITS {
+        if let Err(error) = store.commit(batch(number), Durability::Durable) {
+            assert!(expected(&error), "{error:?}");
+            let later = store.commit(batch(number + 1), Durability::Durable);
+            assert!(matches!(later, Err(StoreError::Stopped)), "{later:?}");
+            return number - 1;
+        }
+    }
+    COMMITS
+}
+
+/// One commit over five tables, large enough to grow the file now and then.
+fn batch(number: u64) -> Batch {
+    let mut batch = Batch::new();
+    batch.put(Table::Log, number.to_be_bytes(), vec![number.to_le_bytes()[0]; 20_000]);
+    for table in COUNTED {
+        batch.put(table, number.to_be_bytes(), number.to_le_bytes());
+    }
+    batch.put(Table::Meta, b"last", number.to_be_bytes());
+    batch
+}
+
+/// How many commits the store has, all of them whole and none left out.
+fn whole_commits(store: &RedbStore) -> u64 {
+    let last = store.get(Table::Meta, b"last").expect("a read").unwrap_or_default();
+    let last = last.try_into().map_or(0, u64::from_be_bytes);
+    for number in 1..=last {
+        let log = store.get(Table::Log, &number.to_be_bytes()).expect("a read");
+        assert_eq!(log, Some(vec![number.to_le_bytes()[0]; 20_000]), "commit {number} of {last}");
+        for table in COUNTED {
+            let value = store.get(table, &number.to_be_bytes()).expect("a read");
+            assert_eq!(value, Some(number.to_le_bytes().to_vec()), "commit {number} of {last}");
+        }
+    }
+    for table in COUNTED.into_iter().chain([Table::Log]) {
+        let next = store.get(table, &(last + 1).to_be_bytes()).expect("a read");
+        assert_eq!(next, None, "a part of commit {}", last + 1);
+    }
+    last
+}
+
+#[test]
+fn a_disk_too_full_for_a_new_file_says_so() {
+    let disk = SimulatedDisk::new(0);
+    disk.fail_after(0, Fault::Full);
+    let refusal = disk.open();
+    assert!(matches!(&refusal, Err(OpenError::Store { source: StoreError::DiskFull(_), .. })), "{refusal:?}");
+}
+
+const COUNTED: [Table; 3] = [Table::Authors, Table::Runs, Table::Rows];
+const COMMITS: u64 = 8;
+const POWER_LOSSES: u64 = 60;
+const DAMAGES: u64 = 400;

@@ -1,0 +1,7 @@
+//! The redb store against the rules of its port, bad files, bad disks and sudden ends.
+
+mod conformance;
+mod crash;
+mod disk;
+mod kill;
+mod open;
