@@ -120,8 +120,8 @@ pub trait Store: Reads + Send + Sync {
     /// be ahead of the disk, and only a rebuild from the disk mends that.
     ///
     /// # Errors
-    /// [`StoreError::DiskFull`], [`StoreError::Io`], [`StoreError::Corrupt`], [`StoreError::TooLarge`],
-    /// [`StoreError::ReadOnly`], or [`StoreError::Stopped`] after an earlier one of these.
+    /// [`StoreError::DiskFull`], [`StoreError::Io`], [`StoreError::Corrupt`], [`StoreError::TooLarge`], or
+    /// [`StoreError::Stopped`] after an earlier one of these.
     fn commit(&mut self, batch: Batch, durability: Durability) -> Result<(), StoreError>;
 
     /// Makes every earlier [`Durability::Fast`] commit durable. Costs nothing when there is none.
@@ -131,6 +131,7 @@ pub trait Store: Reads + Send + Sync {
     fn flush(&mut self) -> Result<(), StoreError>;
 
     /// The state of the last commit, unaffected by later ones. The space it pins on disk is freed when it is dropped.
+    /// Once its store is closed, it may answer [`StoreError::Closed`].
     ///
     /// # Errors
     /// As for [`Reads::with`].

@@ -7,10 +7,10 @@ pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// The disk has no room for the batch. Nothing of it was written.
+    /// The disk has no room for the batch. After reopening, the batch is there as a whole or not at all.
     #[error("the disk is full: free some space, then reopen the store")]
     DiskFull(#[source] Cause),
-    /// The disk or the file system failed.
+    /// The disk or the file system failed. After reopening, a batch that met this is there as a whole or not at all.
     #[error(
         "the store's file could not be read or written: check the disk and its permissions, then reopen the store"
     )]
@@ -38,7 +38,13 @@ pub enum StoreError {
         "an earlier commit failed, so the store takes no more: reopen it, which rebuilds from what is on disk"
     )]
     Stopped,
-    /// The store was opened for reading only.
-    #[error("the store is open for reading only: open it for writing to change it")]
-    ReadOnly,
+    /// The store was closed while a snapshot of it was still in use.
+    #[error("the store was closed: open it again to read it")]
+    Closed,
+    /// Something still in use is in the way.
+    #[error("the store cannot do this while {what} is in use: drop it first")]
+    Busy {
+        /// What is in the way.
+        what: &'static str,
+    },
 }

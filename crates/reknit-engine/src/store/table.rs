@@ -11,8 +11,8 @@ pub enum Table {
     Spaces = 1,
     /// Events in the causal order in which they were admitted, by local index.
     Log = 2,
-    /// Event id to local index.
-    Ids = 3,
+    /// The authors of a space, by local number.
+    Authors = 3,
     /// Author and sequence number to local index: the chains.
     Runs = 4,
     /// The tips of each author, and the heads.
@@ -39,7 +39,7 @@ impl Table {
         Self::Meta,
         Self::Spaces,
         Self::Log,
-        Self::Ids,
+        Self::Authors,
         Self::Runs,
         Self::Frontier,
         Self::Rows,
