@@ -190,6 +190,8 @@ pub enum Proof {
     Signature(Signature),
     /// The id under which this device stored the event once it was verified.
     Stored(EventId),
+    /// Both: the stored id vouches, and the signature, checked when the event first came, is handed on unread.
+    StoredSigned(EventId, Signature),
 }
 
 /// An event that is genuine: sealed here, covered by its author's signature, or reloaded under its own hash.
@@ -268,8 +270,10 @@ pub fn verify(events: Vec<(UnverifiedEvent, Option<Proof>)>) -> Result<Vec<Verif
         }
         vouched.extend(event.header.prev);
     }
-    let signature =
-        |proof| if let Some(Proof::Signature(signature)) = proof { Some(signature) } else { None };
+    let signature = |proof| match proof {
+        Some(Proof::Signature(signature) | Proof::StoredSigned(_, signature)) => Some(signature),
+        Some(Proof::Stored(_)) | None => None,
+    };
     Ok(events
         .into_iter()
         .map(|(event, proof)| VerifiedEvent { event, signature: signature(proof) })
@@ -280,8 +284,8 @@ fn check_proof(event: &UnverifiedEvent, proof: Option<&Proof>) -> Result<bool, E
     let (author, seq) = (event.header.author, event.header.seq);
     match proof {
         None => Ok(false),
-        Some(Proof::Stored(id)) if *id == event.id => Ok(true),
-        Some(Proof::Stored(_)) => Err(EventError::Damaged { author, seq }),
+        Some(Proof::Stored(id) | Proof::StoredSigned(id, _)) if *id == event.id => Ok(true),
+        Some(Proof::Stored(_) | Proof::StoredSigned(..)) => Err(EventError::Damaged { author, seq }),
         Some(Proof::Signature(signature)) if author.signed_event(&event.id, signature) => Ok(true),
         Some(Proof::Signature(_)) => Err(EventError::Unsigned { author, seq }),
     }
