@@ -1,0 +1,54 @@
+//! Every bound of a session and of the bytes it speaks. The first group is part of the format: a peer refuses more.
+
+use reknit_types::limits::PAYLOAD_BYTES_MAX;
+
+/// Events in one frame.
+pub const FRAME_EVENTS_MAX: usize = 4096;
+/// Bytes of the events of one frame before compression: room for one payload of the greatest size and its company.
+pub const FRAME_BODY_BYTES_MAX: usize = 2 * PAYLOAD_BYTES_MAX;
+/// Parents in one frame that lie outside it.
+pub const FRAME_EXTERNALS_MAX: usize = 16_384;
+/// Bytes of one frame as it travels.
+pub const FRAME_BYTES_MAX: usize = FRAME_BODY_BYTES_MAX + 2 * PAYLOAD_BYTES_MAX;
+/// Bytes of one message as it travels: a frame and its tag.
+pub const MESSAGE_BYTES_MAX: usize = FRAME_BYTES_MAX + 16;
+/// Authors of one space.
+pub const AUTHORS_MAX: usize = 16_384;
+/// Tips of one author: branches of a forked chain that are kept apart.
+pub const TIPS_MAX: usize = 16;
+/// Tips in one frontier or one list of tips.
+pub const FRONTIER_TIPS_MAX: usize = 2 * AUTHORS_MAX;
+/// Places of a forked chain asked about in one message.
+pub const PROBES_MAX: usize = 64;
+/// Questions that locate where one branch leaves what the other side has.
+pub const LOCATE_ROUNDS_MAX: u32 = 64;
+/// Heads in one announce.
+pub const ANNOUNCE_HEADS_MAX: usize = 32;
+/// Bytes of one announce, its inline events included: a quarter of what gossip carries.
+pub const ANNOUNCE_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of the admission that may come with an opening.
+pub const ADMISSION_BYTES_MAX: usize = 16 * 1024;
+
+/// Bytes of events, before compression, that a session gathers into one frame.
+pub const FRAME_BYTES_TARGET: usize = 256 * 1024;
+/// Frames sent in one call, so that a long history does not keep the caller from everything else.
+pub const FRAMES_PER_TURN: usize = 4;
+/// Bytes of frames that may be under way before the receiver has admitted them.
+pub const CREDIT_WINDOW_BYTES: u64 = 4 * 1024 * 1024;
+/// Credit is handed back when this much has gathered.
+pub const CREDIT_STEP_BYTES: u64 = CREDIT_WINDOW_BYTES / 4;
+
+/// Events learnt elsewhere wait this long for a sign that the peer has them, before they are pushed to it.
+pub const RELAY_DELAY_MS: u64 = 50;
+/// Tips that changed by events from elsewhere are reported together after this long.
+pub const HAVE_DELAY_MS: u64 = 25;
+/// Receipts are exchanged again after this long without events.
+pub const QUIET_MS: u64 = 100;
+/// How long a peer may take to answer while the two compare what they have.
+pub const ANSWER_TIMEOUT_MS: u64 = 10_000;
+/// How long a peer may leave what it showed undelivered, without any progress.
+pub const DELIVERY_TIMEOUT_MS: u64 = 30_000;
+/// How long a peer may withhold credit.
+pub const CREDIT_TIMEOUT_MS: u64 = 60_000;
+/// How long two quiet sides may stay unequal before the session ends and a fresh one compares anew.
+pub const UNEQUAL_TIMEOUT_MS: u64 = 5 * 60_000;
