@@ -1,0 +1,58 @@
+//! The transports a peer speaks: QUIC, TCP with Noise and Yamux, and circuits through a relay.
+
+use crate::error::NetError;
+use crate::limits;
+use crate::meter::{Meter, Metered};
+use libp2p::core::muxing::StreamMuxerBox;
+use libp2p::core::transport::{Boxed, Transport, upgrade::Version};
+use libp2p::identity::Keypair;
+use libp2p::{PeerId, noise, quic, relay, tcp, yamux};
+use std::sync::Arc;
+
+/// A connection that is authenticated and carries many streams.
+pub(crate) type Connections = Boxed<(PeerId, StreamMuxerBox)>;
+
+/// QUIC and TCP.
+pub(crate) fn direct(keypair: &Keypair, meter: &Arc<Meter>) -> Result<Connections, NetError> {
+    let (quic_meter, tcp_meter) = (Arc::clone(meter), Arc::clone(meter));
+    let quic = quic::tokio::Transport::new(quic_config(keypair)).map(move |(peer, muxer), _| {
+        (peer, StreamMuxerBox::new(Metered::new(muxer, Arc::clone(&quic_meter))))
+    });
+    let tcp = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
+        .map(move |socket, _| Metered::new(socket, Arc::clone(&tcp_meter)))
+        .upgrade(Version::V1Lazy)
+        .authenticate(noise_config(keypair)?)
+        .multiplex(yamux::Config::default())
+        .timeout(limits::HANDSHAKE_TIMEOUT)
+        .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
+    Ok(quic.or_transport(tcp).map(|either, _| either.into_inner()).boxed())
+}
+
+/// QUIC, TCP, and circuits through a relay.
+pub(crate) fn with_relay(
+    keypair: &Keypair,
+    meter: &Arc<Meter>,
+    circuits: relay::client::Transport,
+) -> Result<Connections, NetError> {
+    let circuits = circuits
+        .upgrade(Version::V1Lazy)
+        .authenticate(noise_config(keypair)?)
+        .multiplex(yamux::Config::default())
+        .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
+    Ok(circuits.or_transport(direct(keypair, meter)?).map(|either, _| either.into_inner()).boxed())
+}
+
+fn noise_config(keypair: &Keypair) -> Result<noise::Config, NetError> {
+    noise::Config::new(keypair).map_err(|error| NetError::Setup { part: "noise", reason: error.to_string() })
+}
+
+fn quic_config(keypair: &Keypair) -> quic::Config {
+    let mut config = quic::Config::new(keypair);
+    config.handshake_timeout = limits::HANDSHAKE_TIMEOUT;
+    config.max_idle_timeout = u32::try_from(limits::QUIC_IDLE_MAX.as_millis()).unwrap_or(u32::MAX);
+    config.keep_alive_interval = limits::QUIC_KEEP_ALIVE;
+    config.max_concurrent_stream_limit = limits::QUIC_STREAMS_MAX;
+    config.max_stream_data = limits::QUIC_STREAM_WINDOW;
+    config.max_connection_data = limits::QUIC_CONNECTION_WINDOW;
+    config
+}
