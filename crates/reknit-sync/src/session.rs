@@ -249,7 +249,7 @@ impl Session {
         if self.is_closed() {
             return;
         }
-        let handled = self.take_admitted(now_ms, dots, source, history, out);
+        let handled = self.take_admitted(now_ms, (dots, source), history, out);
         let settled = handled.and_then(|()| self.settle(now_ms, history, out));
         self.close_on_failure(settled, out);
     }

@@ -65,11 +65,14 @@ impl Session {
         self.since = now_ms;
         match (std::mem::replace(&mut self.stage, Stage::Open), against) {
             (Stage::AwaitingFrontier, Against::Nothing) => {
-                self.reply(now_ms, Frontier::default(), entries, history, out)
+                let mut theirs = Frontier::default();
+                theirs.apply(entries);
+                self.reply(now_ms, &theirs, history, out)
             }
             (Stage::AwaitingFrontier, Against::Base(digest)) => {
-                let base = history.past_frontier(&digest).ok_or(CloseReason::OutOfTurn)?;
-                self.reply(now_ms, base, entries, history, out)
+                let mut theirs = history.past_frontier(&digest).ok_or(CloseReason::OutOfTurn)?;
+                theirs.apply(entries);
+                self.reply(now_ms, &theirs, history, out)
             }
             (Stage::AwaitingReply(mut theirs), Against::Yours) => {
                 theirs.apply(entries);
@@ -86,15 +89,13 @@ impl Session {
     fn reply(
         &mut self,
         now_ms: u64,
-        mut theirs: Frontier,
-        entries: Vec<Entry>,
+        theirs: &Frontier,
         history: &dyn History,
         out: &mut Vec<Output>,
     ) -> Result<(), CloseReason> {
-        theirs.apply(entries);
-        let entries = history.frontier().delta(&theirs);
+        let entries = history.frontier().delta(theirs);
         out.push(Output::Send(Message::Frontier { against: Against::Yours, entries }));
-        self.open(now_ms, &theirs, history)?;
+        self.open(now_ms, theirs, history)?;
         self.forks.expect_unknown(history.frontier().clone());
         Ok(())
     }

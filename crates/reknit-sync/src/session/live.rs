@@ -116,8 +116,7 @@ impl Session {
     pub(super) fn take_admitted(
         &mut self,
         now_ms: u64,
-        dots: &[Dot],
-        source: Source,
+        (dots, source): (&[Dot], Source),
         history: &dyn History,
         out: &mut Vec<Output>,
     ) -> Result<(), CloseReason> {

@@ -1,0 +1,199 @@
+//! Laws of sessions, over random histories with forks and random knowledge on both sides.
+
+mod support;
+
+use proptest::prelude::*;
+use rand::SeedableRng;
+use rand_chacha::ChaCha20Rng;
+use reknit_sync::{Source, frame};
+use reknit_types::{Dot, Draft, Epoch, EventId, Kind, Payload, Stamp, Tip, VerifiedEvent};
+use std::collections::BTreeSet;
+use support::{Memory, Pair, device, keys, space};
+
+/// What one event of a random history does: who writes it, after which of the author's events (counted back; others
+/// than the last fork the chain), and after which other events (counted back).
+#[derive(Debug, Clone)]
+struct Step {
+    author: u8,
+    back: usize,
+    parents: Vec<usize>,
+    payload: Vec<u8>,
+}
+
+fn steps(forks: u32) -> impl Strategy<Value = Vec<Step>> {
+    let back = prop_oneof![100 - forks => Just(0usize), forks => 0usize..8];
+    let parents = prop_oneof![3 => Just(vec![]), 2 => proptest::collection::vec(0usize..20, 1..3)];
+    let payload = proptest::collection::vec(any::<u8>(), 0..120);
+    let step = (2u8..6, back, parents, payload).prop_map(|(author, back, parents, payload)| Step {
+        author,
+        back,
+        parents,
+        payload,
+    });
+    proptest::collection::vec(step, 1..60)
+}
+
+fn world(steps: &[Step]) -> Vec<VerifiedEvent> {
+    let mut rng = ChaCha20Rng::seed_from_u64(1);
+    let mut memory = Memory::default();
+    for step in steps {
+        let key = device(step.author);
+        let own = memory.events.iter().filter(|event| event.header().author == key.id());
+        let own: Vec<Dot> = own.map(VerifiedEvent::dot).collect();
+        let prev = own.iter().rev().nth(step.back).copied();
+        let mut parents: Vec<Dot> = prev.into_iter().collect();
+        let others = step.parents.iter().filter_map(|back| memory.events.iter().rev().nth(*back));
+        parents.extend(others.map(VerifiedEvent::dot));
+        parents.sort_by_key(|dot| dot.id);
+        parents.dedup();
+        let after = memory.events.iter().map(|event| event.header().stamp).max();
+        let draft = Draft {
+            kind: Kind::Data,
+            parents,
+            stamp: Stamp::next(memory.events.len() as u64 * 3, after, &mut rng),
+            epoch: Epoch::FIRST,
+            payload: Payload::Open(step.payload.clone()),
+        };
+        let before = prev.map(|dot| dot.tip());
+        if memory.frontier.tips(&key.id()).len() >= 15 {
+            continue;
+        }
+        let mut event =
+            VerifiedEvent::seal(space(), &key, before, draft, support::payload_key(&keys())).unwrap();
+        event.sign(&key);
+        memory.admit(event);
+    }
+    memory.events
+}
+
+/// Some of the events, with all their causes.
+fn part(world: &[VerifiedEvent], chosen: &[prop::sample::Index]) -> Memory {
+    let mut wanted: BTreeSet<EventId> = chosen.iter().map(|at| world[at.index(world.len())].id()).collect();
+    for event in world.iter().rev() {
+        if wanted.contains(&event.id()) {
+            wanted.extend(event.header().parents.iter().chain(&event.header().prev));
+        }
+    }
+    let mut memory = Memory::default();
+    for event in world.iter().filter(|event| wanted.contains(&event.id())) {
+        memory.admit(event.clone());
+    }
+    memory
+}
+
+fn chosen() -> impl Strategy<Value = Vec<prop::sample::Index>> {
+    proptest::collection::vec(any::<prop::sample::Index>(), 0..8)
+}
+
+fn ids(memory: &Memory) -> BTreeSet<EventId> {
+    memory.events.iter().map(VerifiedEvent::id).collect()
+}
+
+/// What it would cost to send `from`'s events that `to` lacks, and nothing else.
+fn difference_bytes(from: &Memory, to: &Memory) -> usize {
+    let lacking: Vec<_> = from.events.iter().filter(|event| !to.has(&event.id())).cloned().collect();
+    if lacking.is_empty() { 0 } else { frame::encode(&lacking).unwrap().as_bytes().len() }
+}
+
+fn differing_tips(a: &Memory, b: &Memory) -> usize {
+    let tips = |memory: &Memory| -> BTreeSet<(_, Tip)> {
+        memory.frontier.iter().flat_map(|(author, tips)| tips.iter().map(|tip| (*author, *tip))).collect()
+    };
+    tips(a).symmetric_difference(&tips(b)).count()
+}
+
+/// Two hellos and two receipts, and at first contact what every author costs to name.
+const EQUAL_BYTES: usize = 400;
+const AUTHOR_BYTES: usize = 70;
+
+proptest! {
+    #[test]
+    fn two_peers_end_equal_and_nothing_they_had_is_resent(
+        steps in steps(12), a in chosen(), b in chosen(),
+    ) {
+        let world = world(&steps);
+        let (a, b) = (part(&world, &a), part(&world, &b));
+        let union: BTreeSet<_> = ids(&a).union(&ids(&b)).copied().collect();
+        let difference = difference_bytes(&a, &b) + difference_bytes(&b, &a);
+        let tips = differing_tips(&a, &b);
+        let authors = a.frontier.authors().max(b.frontier.authors());
+        let mut pair = Pair::new(a, b);
+        pair.settle();
+        prop_assert_eq!(ids(&pair.sides[0].memory), union.clone());
+        prop_assert_eq!(ids(&pair.sides[1].memory), union);
+        prop_assert_eq!(pair.sides[0].resent + pair.sides[1].resent, 0);
+        let budget = difference * 13 / 10 + 200 * tips + EQUAL_BYTES + AUTHOR_BYTES * authors;
+        prop_assert!(pair.bytes() <= budget, "{} of {budget} bytes, {difference} differ, {tips} tips", pair.bytes());
+    }
+
+    #[test]
+    fn a_cut_session_resumes_where_the_data_is(
+        steps in steps(12), a in chosen(), b in chosen(),
+        cuts in proptest::collection::vec(1usize..8, 0..4),
+    ) {
+        let world = world(&steps);
+        let (a, b) = (part(&world, &a), part(&world, &b));
+        let union: BTreeSet<_> = ids(&a).union(&ids(&b)).copied().collect();
+        let mut pair = Pair::new(a, b);
+        for cut in cuts {
+            for turn in 0..cut {
+                pair.deliver(turn % 2);
+            }
+            pair.reconnect();
+        }
+        pair.settle();
+        prop_assert_eq!(ids(&pair.sides[0].memory), union.clone());
+        prop_assert_eq!(ids(&pair.sides[1].memory), union);
+        prop_assert_eq!(pair.sides[0].resent + pair.sides[1].resent, 0);
+    }
+
+    #[test]
+    fn live_edits_on_both_sides_and_from_elsewhere_converge(
+        steps in steps(6), a in chosen(), b in chosen(),
+        acts in proptest::collection::vec((0usize..2, 0u8..5, any::<prop::sample::Index>()), 0..40),
+    ) {
+        let world = world(&steps);
+        let mut pair = Pair::new(part(&world, &a), part(&world, &b));
+        for (at, act, which) in acts {
+            match act {
+                0 => write(&mut pair, at),
+                1 => learn(&mut pair, at, &world, which),
+                2 => pair.pass_time(pair.now + 20),
+                _ => { pair.deliver(at); }
+            }
+        }
+        pair.settle();
+        prop_assert_eq!(ids(&pair.sides[0].memory), ids(&pair.sides[1].memory));
+        prop_assert_eq!(pair.sides[0].memory.shared.as_ref(), Some(&pair.sides[1].memory.frontier));
+    }
+}
+
+/// A side writes a batch of two, of which only the last is signed.
+fn write(pair: &mut Pair, at: usize) {
+    let mut memory = pair.sides[at].memory.clone();
+    let first = memory.write(at as u8, b"first", pair.now);
+    memory.admit(first.clone());
+    let mut second = memory.write(at as u8, b"second", pair.now);
+    second.sign(&device(at as u8));
+    pair.admit(at, vec![first, second], Source::Local);
+}
+
+/// A side learns an event and its causes from somebody else.
+fn learn(pair: &mut Pair, at: usize, world: &[VerifiedEvent], which: prop::sample::Index) {
+    let events = part(world, &[which]).events;
+    pair.admit(at, events, Source::Elsewhere);
+}
+
+#[test]
+fn equal_peers_need_one_round_trip_and_less_than_a_kilobyte() {
+    let mut memory = Memory::default();
+    for at in 0..100 {
+        let mut event = memory.write(at % 5 + 2, b"x", 1000 + u64::from(at));
+        event.sign(&device(at % 5 + 2));
+        memory.admit(event);
+    }
+    let mut pair = Pair::new(memory.clone(), memory);
+    pair.settle();
+    assert!(pair.bytes() < EQUAL_BYTES, "{} bytes", pair.bytes());
+    assert_eq!(pair.delivered, 4, "hello there; hello and receipt back; receipt there");
+}
