@@ -3,9 +3,12 @@
 //! A commit is what one small event costs: five tables, about 600 bytes.
 
 use std::{
-    env, fs,
+    env,
+    fs::{self, File},
     hint::black_box,
+    io::{self, Write},
     path::{Path, PathBuf},
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -15,6 +18,9 @@ use reknit_store::{Options, Recovery, RedbStore};
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
 fn main() -> Outcome<()> {
+    if let Some(path) = env::var_os(RESTART) {
+        return restart(Path::new(&path));
+    }
     let folder = env::args_os().nth(1).map_or_else(env::temp_dir, PathBuf::from).join("reknit-commits");
     fs::create_dir_all(&folder)?;
     let quick = Options { recovery: Recovery::Quick, ..Options::default() };
@@ -42,7 +48,12 @@ fn commits(folder: &Path, name: &str, options: Options, durability: Durability, 
     let per_second = times.len() as f64 / start.elapsed().as_secs_f64();
     times.sort();
     let at = |part: usize| times.get(times.len() * part / 100).copied().unwrap_or_default();
-    println!("{name}: {per_second:.0} commits/s, p50 {:.3?}, p99 {:.3?}", at(50), at(99));
+    println!(
+        "{name}: {per_second:.0} commits/s, p50 {:.3?}, p99 {:.3?}; {}",
+        at(50),
+        at(99),
+        on_disk(&path)?
+    );
     Ok(())
 }
 
@@ -57,21 +68,27 @@ fn restarts(folder: &Path) -> Outcome<()> {
         }
         let killed = folder.join("killed.redb");
         fs::copy(&path, &killed)?;
+        File::open(&killed)?.sync_all()?;
         drop(store);
         let stats = RedbStore::read_only(&path, options)?.stats()?;
         println!("{EVENTS} events, {name}: {stats:?}");
-        restart(&format!("  after a close, {name}"), &path, options)?;
-        restart(&format!("  after a kill, {name}"), &killed, options)?;
+        for (end, path) in [("after a close", &path), ("after a kill", &killed)] {
+            print!("  {end}, {name}: ");
+            io::stdout().flush()?;
+            Command::new(env::current_exe()?).env(RESTART, path).status()?;
+        }
     }
     Ok(())
 }
 
-fn restart(name: &str, path: &Path, options: Options) -> Outcome<()> {
+/// In a process of its own, for its memory to be its own.
+fn restart(path: &Path) -> Outcome<()> {
     let began = Instant::now();
-    let store = RedbStore::open(path, options)?;
+    let store = RedbStore::open(path, Options::default())?;
     let opened = began.elapsed();
     let value = store.get(Table::Log, &log_key(EVENTS / 2))?;
     let read = began.elapsed();
+    let resident = resident();
     assert!(value.is_some_and(|value| value.len() == 400));
     let snapshots = Instant::now();
     for _ in 0..1_000 {
@@ -87,10 +104,9 @@ fn restart(name: &str, path: &Path, options: Options) -> Outcome<()> {
     let get = gets.elapsed() / u32::try_from(EVENTS)?;
     let closing = Instant::now();
     drop(store);
+    let close = closing.elapsed();
     println!(
-        "{name}: open {opened:.3?}, first read {read:.3?}, snapshot {snapshot:.3?}, get {get:.3?}, close {:.3?}, RSS {}",
-        closing.elapsed(),
-        resident()
+        "open {opened:.3?}, first read {read:.3?}, RSS {resident}; snapshot {snapshot:.3?}, get {get:.3?}, close {close:.3?}"
     );
     Ok(())
 }
@@ -130,11 +146,25 @@ fn fresh(folder: &Path) -> Outcome<PathBuf> {
     Ok(path)
 }
 
+#[cfg(unix)]
+fn on_disk(path: &Path) -> Outcome<String> {
+    use std::os::unix::fs::MetadataExt;
+    let about = fs::metadata(path)?;
+    Ok(format!("{} KiB long, {} KiB on disk", about.len() / 1024, about.blocks() / 2))
+}
+
+#[cfg(not(unix))]
+fn on_disk(path: &Path) -> Outcome<String> {
+    Ok(format!("{} KiB long", fs::metadata(path)?.len() / 1024))
+}
+
 fn resident() -> String {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     line.map_or_else(|| "unknown here".into(), |rest| rest.trim().into())
 }
 
+/// Set for the process that measures a restart, to the file to open.
+const RESTART: &str = "REKNIT_COMMITS_RESTART";
 const EVENTS: u64 = 10_000;
 const SPAN: Duration = Duration::from_secs(2);

@@ -105,7 +105,7 @@ impl Default for Options {
 /// Opens the file at `path`, creating it and the folders above it if they are missing, for their owner only.
 pub(crate) fn file(path: &Path) -> Result<Disk<FileBackend>, OpenError> {
     let file = create(path).map_err(|error| store(path, from_io(error)))?;
-    Ok(Disk::new(FileBackend::new(file).map_err(|error| refusal(path, error))?))
+    Ok(Disk::with_holes_filled(FileBackend::new(file).map_err(|error| refusal(path, error))?))
 }
 
 /// Opens the database on `disk`, checks that it is ours, and begins a new one if there is nothing there.

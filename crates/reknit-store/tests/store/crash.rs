@@ -195,4 +195,4 @@ fn a_disk_too_full_for_a_new_file_says_so() {
 const COUNTED: [Table; 3] = [Table::Authors, Table::Runs, Table::Rows];
 const COMMITS: u64 = 8;
 const POWER_LOSSES: u64 = 60;
-const DAMAGES: u64 = 400;
+const DAMAGES: u64 = 250;

@@ -140,14 +140,21 @@ impl State {
                 None => return Err(fault.error()),
             }
         }
-        match &change {
-            Change::Length(bytes) => self.current.resize(*bytes, 0),
-            Change::Write(offset, data) => {
-                let place = self.current.get_mut(*offset..offset + data.len());
+        change.apply(&mut self.current)?;
+        self.unsynced.push(change);
+        Ok(())
+    }
+}
+
+impl Change {
+    fn apply(&self, content: &mut Vec<u8>) -> io::Result<()> {
+        match self {
+            Self::Length(bytes) => content.resize(*bytes, 0),
+            Self::Write(offset, data) => {
+                let place = content.get_mut(*offset..offset + data.len());
                 place.ok_or(ErrorKind::UnexpectedEof)?.copy_from_slice(data);
             }
         }
-        self.unsynced.push(change);
         Ok(())
     }
 }
@@ -189,8 +196,10 @@ impl StorageBackend for Handle {
         if let Some((0, fault)) = state.until_fault {
             return Err(fault.error());
         }
-        state.synced = state.current.clone();
-        state.unsynced.clear();
+        let state = &mut *state;
+        for change in state.unsynced.drain(..) {
+            change.apply(&mut state.synced)?;
+        }
         Ok(())
     }
 
