@@ -1,0 +1,143 @@
+//! What an event does to the rows and fields of its space.
+
+use crate::cells::{Cells, encode_delta};
+use crate::error::EngineError;
+use crate::layout::{CellKey, RowKey, SpaceNo, void_key};
+use crate::row::{Cell, Verdict};
+use crate::store::{Batch, Reads, Table, View};
+use reknit_crdt::{Counter, Crdt, Origin, Place, Register, Void};
+use reknit_types::{CrdtKind, EntityEdit, EntityId, Name, Op, Transaction};
+
+/// What one event did to one entity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EntityChange {
+    /// The collection it lives in.
+    pub collection: Name,
+    /// The entity.
+    pub id: EntityId,
+    /// Fields that were edited, each once.
+    pub fields: Vec<Name>,
+    /// What else happened to it.
+    pub what: What,
+}
+
+/// What an event did to an entity as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// It was created.
+    Created,
+    /// Its fields were edited.
+    Updated,
+    /// It was deleted.
+    Deleted,
+    /// It was restored.
+    Restored,
+}
+
+/// The event whose operations are applied, and its place in the log.
+pub(crate) struct Applying<'a> {
+    pub(crate) space: SpaceNo,
+    pub(crate) origin: Origin,
+    pub(crate) index: u64,
+    pub(crate) cells: &'a mut Cells,
+    pub(crate) reads: &'a dyn Reads,
+    pub(crate) batch: &'a mut Batch,
+}
+
+impl Applying<'_> {
+    /// Applies a transaction. An operation that is void changes nothing and is listed with why.
+    pub(crate) fn transaction(
+        &mut self,
+        transaction: &Transaction,
+    ) -> Result<Vec<EntityChange>, EngineError> {
+        let mut number = 0;
+        let mut changes = Vec::with_capacity(transaction.edits.len());
+        for edit in &transaction.edits {
+            changes.push(self.entity(edit, &mut number)?);
+        }
+        Ok(changes)
+    }
+
+    fn entity(&mut self, edit: &EntityEdit, number: &mut u32) -> Result<EntityChange, EngineError> {
+        let key = RowKey { space: self.space, collection: edit.collection.clone(), entity: edit.entity };
+        let mut change = EntityChange {
+            collection: edit.collection.clone(),
+            id: edit.entity,
+            fields: vec![],
+            what: What::Updated,
+        };
+        for op in &edit.ops {
+            if let Some(what) = self.lifecycle(&key, op)? {
+                change.what = what;
+            }
+            if let Op::Edit { field, kind, delta } = op {
+                let cell = CellKey { row: key.clone(), field: field.clone(), kind: *kind };
+                self.edit(&cell, delta, *number)?;
+                if !change.fields.contains(field) {
+                    change.fields.push(field.clone());
+                }
+            }
+            *number += 1;
+        }
+        Ok(change)
+    }
+
+    fn lifecycle(&mut self, key: &RowKey, op: &Op) -> Result<Option<What>, EngineError> {
+        let Origin { stamp, event, .. } = self.origin;
+        let view = View::new(self.reads, self.batch);
+        let row = self.cells.row_mut(&view, key)?;
+        let verdict = |deleted| Verdict { stamp, event, deleted };
+        Ok(match op {
+            Op::Create => {
+                row.touch(stamp);
+                Some(What::Created)
+            }
+            Op::Edit { .. } => {
+                row.touch(stamp);
+                None
+            }
+            Op::Delete => {
+                row.judge(verdict(true));
+                Some(What::Deleted)
+            }
+            Op::Restore => {
+                row.judge(verdict(false));
+                Some(What::Restored)
+            }
+        })
+    }
+
+    fn edit(&mut self, cell: &CellKey, delta: &[u8], number: u32) -> Result<(), EngineError> {
+        match cell.kind {
+            CrdtKind::Register | CrdtKind::Counter => self.edit_inline(cell, delta, number),
+            CrdtKind::Text | CrdtKind::Document => {
+                let record = encode_delta(&self.origin, delta);
+                self.cells.append_delta((self.reads, self.batch), cell, (self.index, number), record)
+            }
+        }
+    }
+
+    fn edit_inline(&mut self, cell: &CellKey, delta: &[u8], number: u32) -> Result<(), EngineError> {
+        let place = Place { entity: cell.row.entity, field: &cell.field };
+        let view = View::new(self.reads, self.batch);
+        let row = self.cells.row_mut(&view, &cell.row)?;
+        let held = row.cells.entry((cell.field.clone(), cell.kind)).or_insert_with(|| match cell.kind {
+            CrdtKind::Counter => Cell::Counter(Counter::new()),
+            _ => Cell::Register(Register::new()),
+        });
+        let answer = match held {
+            Cell::Register(register) => register.apply(&place, &self.origin, delta),
+            Cell::Counter(counter) => counter.apply(&place, &self.origin, delta),
+            Cell::Folded(_) => Ok(reknit_crdt::Applied::Known),
+        };
+        if let Err(void) = answer {
+            self.note_void(number, &void);
+        }
+        Ok(())
+    }
+
+    fn note_void(&mut self, number: u32, void: &Void) {
+        let why = void.to_string().into_bytes();
+        self.batch.put(Table::Evidence, void_key(self.space, self.index, number), why);
+    }
+}

@@ -1,0 +1,295 @@
+//! Rows and open fields: what the engine keeps at hand of what the store holds.
+//!
+//! A text or document is a snapshot and the deltas that came since. Deltas are appended when events are admitted and
+//! folded in bulk when the field is read or too many have gathered. A field that is open follows its deltas.
+
+use crate::error::EngineError;
+use crate::layout::{CellKey, RowKey, SpaceNo, delta_place};
+use crate::lru::Lru;
+use crate::row::{Cell, Folding, Row};
+use crate::store::{Batch, Direction, Reads, Table, View};
+use reknit_crdt::{Crdt, Document, Edit, Origin, Place, Text};
+use reknit_types::{CrdtKind, DeviceId, EventId, Reader, Stamp, Writer};
+use std::ops::{Bound, ControlFlow};
+
+/// An open text or document.
+#[derive(Debug)]
+pub(crate) enum Live {
+    Text(Box<Text>),
+    Document(Box<Document>),
+}
+
+impl Live {
+    fn load(kind: CrdtKind, saved: Option<&[u8]>) -> Result<Self, EngineError> {
+        let damaged = |error: reknit_crdt::LoadError| EngineError::Damaged(error.to_string());
+        Ok(match (kind, saved) {
+            (CrdtKind::Document, None) => Self::Document(Box::default()),
+            (CrdtKind::Document, Some(saved)) => {
+                Self::Document(Box::new(Document::load(saved).map_err(damaged)?))
+            }
+            (_, None) => Self::Text(Box::default()),
+            (_, Some(saved)) => Self::Text(Box::new(Text::load(saved).map_err(damaged)?)),
+        })
+    }
+
+    pub(crate) fn crdt(&self) -> &dyn Crdt {
+        match self {
+            Self::Text(text) => &**text,
+            Self::Document(document) => &**document,
+        }
+    }
+
+    pub(crate) fn crdt_mut(&mut self) -> &mut dyn Crdt {
+        match self {
+            Self::Text(text) => &mut **text,
+            Self::Document(document) => &mut **document,
+        }
+    }
+
+    /// What this device did to the field since the last call, as one delta.
+    pub(crate) fn take_delta(&mut self) -> Option<Vec<u8>> {
+        match self {
+            Self::Text(text) => text.take_delta(),
+            Self::Document(document) => document.take_delta(),
+        }
+    }
+}
+
+/// An open field and how far it has followed its deltas.
+#[derive(Debug)]
+pub(crate) struct OpenField {
+    pub(crate) live: Live,
+    /// The next delta it has not seen: index of the event, number of the operation.
+    pub(crate) next: (u64, u32),
+    /// Deltas that turned out void while following.
+    pub(crate) voids: Vec<VoidDelta>,
+}
+
+/// A delta without effect.
+#[derive(Debug, Clone)]
+pub(crate) struct VoidDelta {
+    /// Index of its event, number of the operation.
+    pub(crate) place: (u64, u32),
+    pub(crate) why: String,
+}
+
+/// Where a transaction finds what it touches: the engine's cells, or a snapshot of the store.
+pub(crate) trait CellSource {
+    /// A copy of the row; an empty one for an entity never seen.
+    fn row(&mut self, key: &RowKey) -> Result<Row, EngineError>;
+    /// The field, for exclusive use. The source may hand out the one it keeps; it comes back only if the transaction
+    /// commits.
+    fn open(&mut self, key: &CellKey) -> Result<OpenField, EngineError>;
+}
+
+/// Cells as they are in one state of the store.
+pub(crate) struct StoredCells<'a>(pub(crate) &'a dyn Reads);
+
+impl CellSource for StoredCells<'_> {
+    fn row(&mut self, key: &RowKey) -> Result<Row, EngineError> {
+        Ok(load_row(self.0, key)?.unwrap_or_default())
+    }
+
+    fn open(&mut self, key: &CellKey) -> Result<OpenField, EngineError> {
+        load_field(self.0, key)
+    }
+}
+
+/// The row of an entity, if it was ever seen.
+pub(crate) fn load_row(reads: &dyn Reads, key: &RowKey) -> Result<Option<Row>, EngineError> {
+    let mut row = None;
+    reads.with(Table::Rows, &key.bytes(), &mut |bytes| row = Some(Row::decode(bytes)))?;
+    Ok(row.transpose()?)
+}
+
+/// Opens a text or document: its snapshot, then all deltas since.
+pub(crate) fn load_field(reads: &dyn Reads, key: &CellKey) -> Result<OpenField, EngineError> {
+    let mut live = None;
+    reads
+        .with(Table::Snapshots, &key.bytes(), &mut |bytes| live = Some(Live::load(key.kind, Some(bytes))))?;
+    let live = live.unwrap_or_else(|| Live::load(key.kind, None))?;
+    let mut field = OpenField { live, next: (0, 0), voids: vec![] };
+    follow(reads, key, &mut field)?;
+    Ok(field)
+}
+
+/// Applies the deltas that the field has not seen.
+fn follow(reads: &dyn Reads, key: &CellKey, field: &mut OpenField) -> Result<(), EngineError> {
+    let (from, to) = (key.delta_bytes(field.next.0, field.next.1), key.delta_bytes(u64::MAX, u32::MAX));
+    let mut records = vec![];
+    let range = (Bound::Included(from.as_slice()), Bound::Included(to.as_slice()));
+    reads.scan(Table::Deltas, range, Direction::Forward, &mut |key, value| {
+        records.push((delta_place(key), value.to_vec()));
+        ControlFlow::Continue(())
+    })?;
+    if records.is_empty() {
+        return Ok(());
+    }
+    let mut places = vec![];
+    let mut edits = vec![];
+    for (place, record) in &records {
+        let (origin, delta) = decode_delta(record)?;
+        places.push(place.ok_or_else(|| EngineError::Damaged("a delta's key".to_owned()))?);
+        edits.push(Edit { origin, delta });
+    }
+    let at = Place { entity: key.row.entity, field: &key.field };
+    let answers = field.live.crdt_mut().apply_all(&at, &edits);
+    for (place, answer) in places.into_iter().zip(answers) {
+        if let Err(void) = answer {
+            field.voids.push(VoidDelta { place, why: void.to_string() });
+        }
+        field.next = (place.0, place.1 + 1);
+    }
+    Ok(())
+}
+
+/// The record in `Deltas`.
+pub(crate) fn encode_delta(origin: &Origin, delta: &[u8]) -> Vec<u8> {
+    let mut writer = Writer::with_capacity(80 + delta.len());
+    writer.raw(origin.author.as_bytes()).raw(&origin.stamp.to_u128().to_be_bytes());
+    writer.raw(origin.event.as_bytes()).raw(delta);
+    writer.into_bytes()
+}
+
+fn decode_delta(record: &[u8]) -> Result<(Origin, &[u8]), EngineError> {
+    let mut reader = Reader::new(record);
+    let author = DeviceId::decode(&mut reader)?;
+    let stamp = Stamp::from_u128(u128::from_be_bytes(reader.array("stamp")?));
+    let event = EventId::decode(&mut reader)?;
+    Ok((Origin { author, stamp, event }, reader.take_rest()))
+}
+
+/// Rows and fields at hand. Changed rows are written to the store when a round of the engine is settled.
+#[derive(Debug)]
+pub(crate) struct Cells {
+    rows: Lru<RowKey, CachedRow>,
+    fields: Lru<CellKey, OpenField>,
+    unfolded: Vec<CellKey>,
+}
+
+#[derive(Debug)]
+struct CachedRow {
+    row: Row,
+    changed: bool,
+}
+
+impl Cells {
+    pub(crate) fn new() -> Self {
+        Self { rows: Lru::new(ROWS_MAX), fields: Lru::new(FIELDS_MAX), unfolded: vec![] }
+    }
+
+    /// A copy of the row; an empty one for an entity never seen.
+    pub(crate) fn row(&mut self, reads: &dyn Reads, key: &RowKey) -> Result<Row, EngineError> {
+        match self.rows.get_mut(key) {
+            Some(cached) => Ok(cached.row.clone()),
+            None => Ok(load_row(reads, key)?.unwrap_or_default()),
+        }
+    }
+
+    /// The row, to be changed.
+    pub(crate) fn row_mut(&mut self, reads: &dyn Reads, key: &RowKey) -> Result<&mut Row, EngineError> {
+        if self.rows.get_mut(key).is_none() {
+            let row = load_row(reads, key)?.unwrap_or_default();
+            self.rows.insert(key.clone(), CachedRow { row, changed: false });
+        }
+        let cached = self.rows.get_mut(key).expect("it was just put there");
+        cached.changed = true;
+        Ok(&mut cached.row)
+    }
+
+    /// Appends a delta to a text or document.
+    pub(crate) fn append_delta(
+        &mut self,
+        view: (&dyn Reads, &mut Batch),
+        key: &CellKey,
+        place: (u64, u32),
+        record: Vec<u8>,
+    ) -> Result<(), EngineError> {
+        let (reads, batch) = view;
+        let bytes = record.len() as u64;
+        let row = self.row_mut(&View::new(reads, batch), &key.row)?;
+        let cell = row.cells.entry((key.field.clone(), key.kind)).or_insert(Cell::Folded(Folding::default()));
+        if let Cell::Folded(folding) = cell {
+            folding.deltas += 1;
+            folding.delta_bytes += bytes;
+            if folding.is_due() {
+                self.unfolded.push(key.clone());
+            }
+        }
+        batch.put(Table::Deltas, key.delta_bytes(place.0, place.1), record);
+        Ok(())
+    }
+
+    /// The field, opened or brought up to date, for exclusive use.
+    pub(crate) fn take_field(&mut self, reads: &dyn Reads, key: &CellKey) -> Result<OpenField, EngineError> {
+        match self.fields.remove(key) {
+            None => load_field(reads, key),
+            Some(mut field) => {
+                follow(reads, key, &mut field)?;
+                Ok(field)
+            }
+        }
+    }
+
+    /// Keeps a field open.
+    pub(crate) fn keep_field(&mut self, key: CellKey, field: OpenField) {
+        self.fields.insert(key, field);
+    }
+
+    /// Folds what is due, at most `count` fields; returns voids found on the way.
+    pub(crate) fn fold(
+        &mut self,
+        reads: &dyn Reads,
+        batch: &mut Batch,
+        count: usize,
+    ) -> Result<Vec<(SpaceNo, VoidDelta)>, EngineError> {
+        let mut voids = vec![];
+        for _ in 0..count {
+            let Some(key) = self.unfolded.pop() else { break };
+            let view = View::new(reads, batch);
+            let mut field = self.take_field(&view, &key)?;
+            let saved = field.live.crdt().save();
+            let deltas = delta_keys(&view, &key)?;
+            let row = self.row_mut(&view, &key.row)?;
+            let folding = Folding { snapshot_bytes: saved.len() as u64, deltas: 0, delta_bytes: 0 };
+            row.cells.insert((key.field.clone(), key.kind), Cell::Folded(folding));
+            deltas.into_iter().for_each(|delta| batch.delete(Table::Deltas, delta));
+            batch.put(Table::Snapshots, key.bytes(), saved);
+            voids.extend(field.voids.drain(..).map(|void| (key.row.space, void)));
+            self.keep_field(key, field);
+        }
+        Ok(voids)
+    }
+
+    /// Puts changed rows into the batch and forgets what was used longest ago.
+    pub(crate) fn settle(&mut self, batch: &mut Batch) {
+        for (key, cached) in self.rows.iter_mut().filter(|(_, cached)| cached.changed) {
+            batch.put(Table::Rows, key.bytes(), cached.row.encode());
+            cached.changed = false;
+        }
+        self.rows.trim(|_| false);
+        self.fields.trim(|_| false);
+    }
+}
+
+fn delta_keys(reads: &dyn Reads, key: &CellKey) -> Result<Vec<Vec<u8>>, EngineError> {
+    let mut keys = vec![];
+    reads.scan_prefix(Table::Deltas, &key.bytes(), Direction::Forward, &mut |key, _| {
+        keys.push(key.to_vec());
+        ControlFlow::Continue(())
+    })?;
+    Ok(keys)
+}
+
+impl Folding {
+    /// Folding rewrites the snapshot, so it waits until the deltas weigh as much: each byte is then rewritten a
+    /// logarithmic number of times.
+    fn is_due(&self) -> bool {
+        self.deltas >= FOLD_DELTAS_MIN && self.delta_bytes >= self.snapshot_bytes.max(FOLD_BYTES_MIN)
+    }
+}
+
+const ROWS_MAX: usize = 4096;
+const FIELDS_MAX: usize = 64;
+const FOLD_DELTAS_MIN: u64 = 128;
+const FOLD_BYTES_MIN: u64 = 64 * 1024;

@@ -1,0 +1,144 @@
+//! What can go wrong in the engine.
+
+use crate::store::StoreError;
+use reknit_crdt::{DocumentError, RegisterError, TextError};
+use reknit_types::{CrdtKind, DecodeError, DeviceId, EntityId, EventError, Name, NameError, SpaceId};
+use thiserror::Error;
+
+/// Why the engine could not do what it was asked.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// The store failed. Nothing more is committed until the peer is reopened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A record of the store does not read back.
+    #[error("the store holds a damaged record: {0}")]
+    Damaged(String),
+    /// There is no such space here.
+    #[error("this peer holds no space {0}; join it with a ticket first")]
+    NoSuchSpace(SpaceId),
+    /// This device may not write here.
+    #[error("this device may not write here: {0}")]
+    NotPermitted(#[from] reknit_access::Refusal),
+    /// The event could not be made.
+    #[error(transparent)]
+    Event(#[from] EventError),
+    /// The transaction failed; nothing of it was committed.
+    #[error(transparent)]
+    Tx(#[from] TxError),
+    /// The space is being joined; its history is not here yet.
+    #[error("this device is still joining the space: no member that holds it was reached yet")]
+    Joining,
+    /// The clock of this device is too far behind its own history.
+    #[error("the local clock is {0} ms behind this device's own last event; set it and try again")]
+    ClockBehind(u64),
+}
+
+impl From<DecodeError> for EngineError {
+    fn from(error: DecodeError) -> Self {
+        Self::Damaged(error.to_string())
+    }
+}
+
+/// Why a transaction was not committed.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum TxError {
+    /// Not a name for a collection or field.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// The field merges in another way.
+    #[error("field {field} is a {is} and cannot be edited as a {wanted}")]
+    KindMismatch {
+        /// The field.
+        field: Name,
+        /// How it merges.
+        is: CrdtKind,
+        /// How it was used.
+        wanted: CrdtKind,
+    },
+    /// The entity is deleted.
+    #[error("entity {0} is deleted; restore it before editing it")]
+    Deleted(EntityId),
+    /// The value does not fit into a register.
+    #[error(transparent)]
+    Register(#[from] RegisterError),
+    /// The edit does not fit the text.
+    #[error(transparent)]
+    Text(#[from] TextError),
+    /// The edit does not fit the document.
+    #[error(transparent)]
+    Document(Box<DocumentError>),
+    /// The transaction exceeds a bound of the event.
+    #[error("a transaction holds at most {limit} {what}; split it")]
+    TooLarge {
+        /// What there is too much of.
+        what: &'static str,
+        /// The bound.
+        limit: usize,
+    },
+    /// The state it works on could not be read.
+    #[error("the state could not be read: {0}")]
+    Read(String),
+    /// The caller changed its mind.
+    #[error("aborted: {0}")]
+    Aborted(String),
+    /// The closure panicked.
+    #[error("the transaction panicked and was rolled back")]
+    Panicked,
+}
+
+impl TxError {
+    /// An error of the caller's own, to roll back with.
+    pub fn abort(reason: impl Into<String>) -> Self {
+        Self::Aborted(reason.into())
+    }
+}
+
+impl From<DocumentError> for TxError {
+    fn from(error: DocumentError) -> Self {
+        Self::Document(Box::new(error))
+    }
+}
+
+impl From<EngineError> for TxError {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::Tx(error) => error,
+            other => Self::Read(other.to_string()),
+        }
+    }
+}
+
+/// Why an event from a peer was not admitted. Every peer that knows the event's past refuses it alike.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Refused {
+    /// The event names another space.
+    #[error("the event belongs to another space")]
+    Space,
+    /// A predecessor or parent is not here.
+    #[error("event {seq} of {author} is not here yet")]
+    AwaitingParent {
+        /// Whose event is missing.
+        author: DeviceId,
+        /// Its place in the chain.
+        seq: u64,
+    },
+    /// The stamp is not after those of its parents.
+    #[error("the stamp is not after those of its parents")]
+    Stamp,
+    /// An event other than the first names no parents.
+    #[error("the event names no parents")]
+    Rootless,
+    /// The author has no right to it.
+    #[error(transparent)]
+    Access(#[from] reknit_access::Refusal),
+    /// A control payload that cannot be read.
+    #[error("the control payload does not read: {0}")]
+    Control(String),
+    /// The author has forked its chain too often.
+    #[error("the author forked its chain more than {0} times")]
+    Forks(usize),
+}

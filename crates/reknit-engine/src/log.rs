@@ -1,0 +1,361 @@
+//! The event log of a space: segments of events in the causal order in which they were admitted, and the runs that
+//! say where the chain of each author lies in it.
+//!
+//! A segment is a stored frame: the last event of each chain in it carries its author's signature, so segments travel
+//! to other peers as they are, and nothing inside one needs a signature of its own.
+
+use crate::error::EngineError;
+use crate::layout::{
+    AuthorNo, SpaceNo, author_key, log_key, parse_author_key, parse_log_key, parse_run_key, run_key,
+};
+use crate::store::{Batch, Direction, Reads, Table};
+use reknit_sync::{Frame, Segment, frame};
+use reknit_types::limits::SIGNATURE_SPAN_EVENTS;
+use reknit_types::{
+    DecodeError, DeviceId, DeviceKey, EventId, Payload, PayloadKeys, Reader, SpaceId, VerifiedEvent, Writer,
+};
+use std::collections::BTreeMap;
+use std::ops::{Bound, ControlFlow};
+
+/// The authors of a space by local number.
+#[derive(Debug, Default)]
+pub(crate) struct Authors {
+    by_id: BTreeMap<DeviceId, AuthorNo>,
+    by_no: Vec<DeviceId>,
+}
+
+impl Authors {
+    pub(crate) fn load(reads: &dyn Reads, space: SpaceNo) -> Result<Self, EngineError> {
+        let mut authors = Self::default();
+        let mut whole = true;
+        reads.scan_prefix(Table::Authors, &space.prefix(), Direction::Forward, &mut |key, value| match (
+            parse_author_key(key),
+            value.try_into(),
+        ) {
+            (Some(no), Ok(bytes)) if no.0 as usize == authors.by_no.len() => {
+                authors.by_no.push(DeviceId::from_bytes(bytes));
+                authors.by_id.insert(DeviceId::from_bytes(bytes), no);
+                ControlFlow::Continue(())
+            }
+            _ => {
+                whole = false;
+                ControlFlow::Break(())
+            }
+        })?;
+        if whole { Ok(authors) } else { Err(EngineError::Damaged("the table of authors".to_owned())) }
+    }
+
+    pub(crate) fn number(&self, author: &DeviceId) -> Option<AuthorNo> {
+        self.by_id.get(author).copied()
+    }
+
+    pub(crate) fn id(&self, no: AuthorNo) -> Option<DeviceId> {
+        self.by_no.get(no.0 as usize).copied()
+    }
+
+    fn number_or_new(&mut self, author: DeviceId, space: SpaceNo, batch: &mut Batch) -> AuthorNo {
+        if let Some(no) = self.number(&author) {
+            return no;
+        }
+        let no = AuthorNo(self.by_no.len() as u32);
+        self.by_no.push(author);
+        self.by_id.insert(author, no);
+        batch.put(Table::Authors, author_key(space, no), author.as_bytes().to_vec());
+        no
+    }
+}
+
+/// Events of one author that lie one after the other in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Run {
+    pub(crate) seq: u64,
+    pub(crate) index: u64,
+    pub(crate) len: u64,
+}
+
+impl Run {
+    /// The index of the author's event `seq`, if it lies in this run.
+    pub(crate) fn index_of(&self, seq: u64) -> Option<u64> {
+        let offset = seq.checked_sub(self.seq).filter(|offset| *offset < self.len)?;
+        Some(self.index + offset)
+    }
+
+    /// The rest of the run from the author's event `seq` on, if that lies in it.
+    pub(crate) fn starting_at(self, seq: u64) -> Option<Self> {
+        let index = self.index_of(seq)?;
+        Some(Self { seq, index, len: self.len - (index - self.index) })
+    }
+}
+
+/// Events admitted together, until the round is settled. Each group ends every chain in it with a signature, or with an
+/// event written here, which is signed when it ends a segment.
+#[derive(Debug)]
+struct Group {
+    events: Vec<VerifiedEvent>,
+    /// The frame they came in, if it is worth storing as it came.
+    frame: Option<Frame>,
+}
+
+/// The writing end of a space's log.
+#[derive(Debug)]
+pub(crate) struct Log {
+    space: SpaceNo,
+    next_index: u64,
+    packed: u64,
+    /// The last run of each author that wrote since the space was opened, with its last event: a run never joins two
+    /// branches of a forked chain.
+    open_runs: BTreeMap<AuthorNo, (Run, EventId)>,
+    pending: Vec<Group>,
+    pub(crate) authors: Authors,
+}
+
+impl Log {
+    pub(crate) fn new(space: SpaceNo, next_index: u64, packed: u64, authors: Authors) -> Self {
+        Self { space, next_index, packed, open_runs: BTreeMap::new(), pending: vec![], authors }
+    }
+
+    /// How many events the log holds; also the index of the next.
+    pub(crate) fn len(&self) -> u64 {
+        self.next_index
+    }
+
+    /// Events before this index are in segments; the others wait for the round to be settled.
+    pub(crate) fn settled(&self) -> u64 {
+        self.next_index - self.pending.iter().map(|group| group.events.len()).sum::<usize>() as u64
+    }
+
+    /// Events before this index are in packed segments.
+    pub(crate) fn packed(&self) -> u64 {
+        self.packed
+    }
+
+    /// Appends events that were admitted together; `frame` is the one they came in, if that was all of it. Returns the
+    /// index of the first.
+    pub(crate) fn append(
+        &mut self,
+        batch: &mut Batch,
+        events: Vec<VerifiedEvent>,
+        frame: Option<Frame>,
+    ) -> u64 {
+        let first = self.next_index;
+        events.iter().for_each(|event| self.place(batch, event));
+        let frame = frame.filter(|_| events.len() >= VERBATIM_EVENTS_MIN);
+        self.pending.push(Group { events, frame });
+        first
+    }
+
+    fn place(&mut self, batch: &mut Batch, event: &VerifiedEvent) {
+        let header = event.header();
+        let index = self.next_index;
+        self.next_index += 1;
+        let author = self.authors.number_or_new(header.author, self.space, batch);
+        let run = match self.open_runs.get(&author) {
+            Some((run, last)) if header.prev == Some(*last) && run.index + run.len == index => {
+                Run { len: run.len + 1, ..*run }
+            }
+            _ => Run { seq: header.seq, index, len: 1 },
+        };
+        self.open_runs.insert(author, (run, event.id()));
+        let mut writer = Writer::new();
+        writer.varint(run.len);
+        batch.put(Table::Runs, run_key(self.space, author, run.seq, run.index), writer.into_bytes());
+    }
+
+    /// Signs what was written here and puts every pending event into the batch.
+    pub(crate) fn settle(&mut self, batch: &mut Batch, key: &DeviceKey) -> Result<(), EngineError> {
+        let mut index = self.settled();
+        for Group { mut events, frame } in join_small(std::mem::take(&mut self.pending)) {
+            sign_ends(&mut events, key);
+            let segment = match frame {
+                Some(frame) => Segment::new(&events, frame).encode(),
+                None => encode_segment(&events)?,
+            };
+            batch.put(Table::Log, log_key(self.space, index), segment);
+            index += events.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// Whether enough small segments have gathered to pack them.
+    pub(crate) fn is_packing_due(&self) -> bool {
+        self.next_index - self.packed >= 2 * SEGMENT_EVENTS_MAX as u64
+    }
+
+    /// Packs small segments into larger ones, until `SEGMENT_EVENTS_MAX` events were looked at.
+    pub(crate) fn pack(&mut self, reader: &LogReader<'_>, batch: &mut Batch) -> Result<(), EngineError> {
+        let mut taken: Vec<(u64, Vec<VerifiedEvent>)> = vec![];
+        let mut events = 0;
+        let mut bytes = 0;
+        let mut at = self.packed;
+        while events < SEGMENT_EVENTS_MAX && bytes < SEGMENT_BYTES_MAX && at < self.next_index {
+            let Some((first, stored)) = reader.stored_at(at)? else { break };
+            bytes += stored.len();
+            let decoded = reader.decode(&stored)?;
+            if taken.len() == 1 && events + decoded.len() > SEGMENT_EVENTS_MAX {
+                break;
+            }
+            at = first + decoded.len() as u64;
+            events += decoded.len();
+            taken.push((first, decoded));
+        }
+        self.packed = at;
+        if taken.len() < 2 {
+            return Ok(());
+        }
+        let start = taken[0].0;
+        taken.iter().for_each(|(first, _)| batch.delete(Table::Log, log_key(self.space, *first)));
+        let joined: Vec<VerifiedEvent> = taken.into_iter().flat_map(|(_, events)| events).collect();
+        batch.put(Table::Log, log_key(self.space, start), encode_segment(&joined)?);
+        Ok(())
+    }
+}
+
+fn encode_segment(events: &[VerifiedEvent]) -> Result<Vec<u8>, EngineError> {
+    let frame = frame::encode(events).map_err(|error| EngineError::Damaged(error.to_string()))?;
+    Ok(Segment::new(events, frame).encode())
+}
+
+/// Joins neighbouring groups that are not stored as they came, up to the bounds of a segment.
+fn join_small(groups: Vec<Group>) -> Vec<Group> {
+    let mut joined: Vec<Group> = vec![];
+    for group in groups {
+        match joined.last_mut() {
+            Some(last) if last.has_room_for(&group) => last.events.extend(group.events),
+            _ => joined.push(group),
+        }
+    }
+    joined
+}
+
+impl Group {
+    fn has_room_for(&self, other: &Self) -> bool {
+        self.frame.is_none()
+            && other.frame.is_none()
+            && self.events.len() + other.events.len() <= SIGNATURE_SPAN_EVENTS
+            && self.bytes() + other.bytes() <= SEGMENT_BYTES_MAX
+    }
+
+    fn bytes(&self) -> usize {
+        self.events.iter().map(|event| event.header().payload_len as usize).sum()
+    }
+}
+
+/// Signs the last event of this device in a segment; forks of its own chain have an end each.
+fn sign_ends(events: &mut [VerifiedEvent], key: &DeviceKey) {
+    let mut continued: Vec<EventId> = vec![];
+    for event in events.iter_mut().rev().filter(|event| event.header().author == key.id()) {
+        if !continued.contains(&event.id()) {
+            event.sign(key);
+        }
+        continued.extend(event.header().prev);
+    }
+}
+
+/// The reading end of a space's log, in one state of the store.
+pub(crate) struct LogReader<'a> {
+    pub(crate) reads: &'a dyn Reads,
+    pub(crate) space: SpaceNo,
+    pub(crate) id: SpaceId,
+    pub(crate) keys: &'a dyn PayloadKeys,
+}
+
+impl LogReader<'_> {
+    /// The runs that hold the author's event `seq`: one, unless the author forked its chain.
+    pub(crate) fn runs_at(&self, author: AuthorNo, seq: u64, forked: bool) -> Result<Vec<Run>, EngineError> {
+        let (from, to) = (run_key(self.space, author, 0, 0), run_key(self.space, author, seq, u64::MAX));
+        self.runs(&from, &to, Direction::Backward, |run, found| {
+            if run.index_of(seq).is_some() {
+                found.push(run);
+            }
+            if forked { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })
+    }
+
+    fn runs(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        direction: Direction,
+        mut visit: impl FnMut(Run, &mut Vec<Run>) -> ControlFlow<()>,
+    ) -> Result<Vec<Run>, EngineError> {
+        let mut found = vec![];
+        let mut damaged = None;
+        let range = (Bound::Included(from), Bound::Included(to));
+        self.reads.scan(Table::Runs, range, direction, &mut |key, value| match parse_run(key, value) {
+            Ok(run) => visit(run, &mut found),
+            Err(error) => {
+                damaged = Some(error);
+                ControlFlow::Break(())
+            }
+        })?;
+        damaged.map_or(Ok(found), |error| Err(error.into()))
+    }
+
+    /// The stored segment that holds the event at `index`, and the index of its first event.
+    pub(crate) fn stored_at(&self, index: u64) -> Result<Option<(u64, Vec<u8>)>, EngineError> {
+        let (from, to) = (log_key(self.space, 0), log_key(self.space, index));
+        let range = (Bound::Included(from.as_slice()), Bound::Included(to.as_slice()));
+        let Some((key, stored)) = self.reads.first(Table::Log, range, Direction::Backward)? else {
+            return Ok(None);
+        };
+        let first = parse_log_key(&key).ok_or_else(|| EngineError::Damaged("a segment's key".to_owned()))?;
+        Ok(Some((first, stored)))
+    }
+
+    /// The index after the last event of the segment that starts at `first`, if the log goes on; else `end`.
+    pub(crate) fn segment_end(&self, first: u64, end: u64) -> Result<u64, EngineError> {
+        let (from, to) = (log_key(self.space, first), log_key(self.space, u64::MAX));
+        let range = (Bound::Excluded(from.as_slice()), Bound::Included(to.as_slice()));
+        let next = self.reads.first(Table::Log, range, Direction::Forward)?;
+        Ok(next.and_then(|(key, _)| parse_log_key(&key)).unwrap_or(end))
+    }
+
+    /// The events of a stored segment, each under its own hash.
+    pub(crate) fn decode(&self, stored: &[u8]) -> Result<Vec<VerifiedEvent>, EngineError> {
+        let segment = Segment::decode(stored)?;
+        segment.events(self.id, self.keys).map_err(|error| EngineError::Damaged(error.to_string()))
+    }
+
+    /// The event at `index`.
+    pub(crate) fn event_at(&self, index: u64) -> Result<VerifiedEvent, EngineError> {
+        let missing = || EngineError::Damaged(format!("the log ends before event {index}"));
+        let (first, stored) = self.stored_at(index)?.ok_or_else(missing)?;
+        let mut events = self.decode(&stored)?;
+        let at = usize::try_from(index - first).ok().filter(|at| *at < events.len()).ok_or_else(missing)?;
+        Ok(events.swap_remove(at))
+    }
+
+    /// The newest `count` events, the newest first.
+    pub(crate) fn newest(&self, count: usize) -> Result<Vec<VerifiedEvent>, EngineError> {
+        let mut newest = vec![];
+        let mut end = u64::MAX;
+        while newest.len() < count {
+            let Some((first, stored)) = self.stored_at(end)? else { break };
+            newest.extend(self.decode(&stored)?.into_iter().rev());
+            match first.checked_sub(1) {
+                Some(before) => end = before,
+                None => break,
+            }
+        }
+        newest.truncate(count);
+        Ok(newest)
+    }
+}
+
+fn parse_run(key: &[u8], value: &[u8]) -> Result<Run, DecodeError> {
+    let (seq, index) = parse_run_key(key).ok_or(DecodeError::Invalid("key of a run"))?;
+    let mut reader = Reader::new(value);
+    let len = reader.varint("length of a run")?;
+    reader.finish()?;
+    Ok(Run { seq, index, len })
+}
+
+/// The opened payload, if the event carries one that this peer can read.
+pub(crate) fn opened(event: &VerifiedEvent) -> Option<&[u8]> {
+    if let Payload::Open(bytes) = event.payload() { Some(bytes) } else { None }
+}
+
+/// Frames of fewer events are joined with their neighbours instead of being stored as they came.
+const VERBATIM_EVENTS_MIN: usize = 64;
+const SEGMENT_EVENTS_MAX: usize = 256;
+const SEGMENT_BYTES_MAX: usize = 128 * 1024;

@@ -1,0 +1,292 @@
+//! One space as the engine holds it in memory: small, and rebuilt from a few records when a peer opens.
+
+use crate::error::EngineError;
+use crate::layout::{AuthorNo, SpaceNo, SpaceRecordKind, author_key, parse_author_key, space_key};
+use crate::links::Links;
+use crate::log::{Authors, Log, LogReader};
+use crate::store::{Batch, Direction, Reads, Table};
+use reknit_access::{Membership, SpaceKeys, Ticket};
+use reknit_sync::{Frontier, Source};
+use reknit_types::{DecodeError, DeviceId, Dot, EventId, Reader, SpaceId, Stamp, Tip, Writer};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+/// An event that nothing follows yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub(crate) dot: Dot,
+    pub(crate) stamp: Stamp,
+}
+
+/// The state of one space.
+#[derive(Debug)]
+pub(crate) struct SpaceState {
+    pub(crate) no: SpaceNo,
+    pub(crate) id: SpaceId,
+    pub(crate) keys: Arc<SpaceKeys>,
+    pub(crate) membership: Membership,
+    pub(crate) frontier: Frontier,
+    pub(crate) heads: Vec<Head>,
+    pub(crate) log: Log,
+    pub(crate) links: Links,
+    /// The ticket by which this device is becoming a member.
+    pub(crate) joining: Option<Ticket>,
+    pub(crate) round: Round,
+    pub(crate) held_bytes: u64,
+}
+
+/// What one round of the engine did to a space, until it is settled.
+#[derive(Debug, Default)]
+pub(crate) struct Round {
+    /// Events admitted, with where they came from.
+    pub(crate) admitted: Vec<(Dot, Source, Option<DeviceId>)>,
+    /// Stamps of those events, for their successors in the same round.
+    pub(crate) stamps: BTreeMap<EventId, Stamp>,
+    pub(crate) authors: BTreeSet<DeviceId>,
+    pub(crate) membership_changed: bool,
+}
+
+impl Round {
+    /// Whether nothing was admitted.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.admitted.is_empty()
+    }
+}
+
+impl SpaceState {
+    /// A space of which nothing is here yet.
+    pub(crate) fn new(no: SpaceNo, id: SpaceId, keys: SpaceKeys) -> Self {
+        Self {
+            no,
+            id,
+            keys: Arc::new(keys),
+            membership: Membership::new(id),
+            frontier: Frontier::default(),
+            heads: vec![],
+            log: Log::new(no, 0, 0, Authors::default()),
+            links: Links::default(),
+            joining: None,
+            round: Round::default(),
+            held_bytes: 0,
+        }
+    }
+
+    /// Puts what never changes into the batch.
+    pub(crate) fn found(&self, batch: &mut Batch) {
+        batch.put(Table::Spaces, space_key(self.no, SpaceRecordKind::Keys), self.keys.encode().to_vec());
+        self.put_state(batch);
+        self.put_membership(batch);
+    }
+
+    /// Puts or removes the ticket of a join under way.
+    pub(crate) fn put_joining(&self, batch: &mut Batch) {
+        let key = space_key(self.no, SpaceRecordKind::Joining);
+        match &self.joining {
+            Some(ticket) => batch.put(Table::Spaces, key, ticket.to_string().into_bytes()),
+            None => batch.delete(Table::Spaces, key),
+        }
+    }
+
+    /// Opens every space that the store holds.
+    pub(crate) fn load_all(reads: &dyn Reads) -> Result<Vec<Self>, EngineError> {
+        let mut numbers = BTreeSet::new();
+        reads.scan_prefix(Table::Spaces, &[], Direction::Forward, &mut |key, _| {
+            if let Some(no) = key.first_chunk::<4>() {
+                numbers.insert(u32::from_be_bytes(*no));
+            }
+            ControlFlow::Continue(())
+        })?;
+        numbers.into_iter().map(|no| Self::load(reads, SpaceNo(no))).collect()
+    }
+
+    fn load(reads: &dyn Reads, no: SpaceNo) -> Result<Self, EngineError> {
+        let record = |kind| reads.get(Table::Spaces, &space_key(no, kind));
+        let missing = |what: &str| EngineError::Damaged(format!("the {what} of space number {}", no.0));
+        let state = record(SpaceRecordKind::State)?.ok_or_else(|| missing("state"))?;
+        let keys = record(SpaceRecordKind::Keys)?.ok_or_else(|| missing("keys"))?;
+        let membership = record(SpaceRecordKind::Membership)?.ok_or_else(|| missing("membership"))?;
+        let joining = record(SpaceRecordKind::Joining)?;
+        let Stored { id, next_index, packed, heads } = Stored::decode(&state)?;
+        let authors = Authors::load(reads, no)?;
+        let frontier = load_frontier(reads, no, &authors)?;
+        let ticket = joining.map(|text| parse_ticket(&text)).transpose()?;
+        let mut space = Self::new(no, id, SpaceKeys::decode(&keys)?);
+        space.membership = Membership::decode(&membership)?;
+        space.log = Log::new(no, next_index, packed, authors);
+        (space.frontier, space.heads, space.joining) = (frontier, heads, ticket);
+        space.held_bytes = crate::held::bytes_held(reads, no)?;
+        Ok(space)
+    }
+
+    /// Puts what the round changed into the batch.
+    pub(crate) fn put_round(&mut self, batch: &mut Batch) {
+        for author in std::mem::take(&mut self.round.authors) {
+            let Some(no) = self.log.authors.number(&author) else { continue };
+            let tips: Vec<Tip> = self.frontier.tips(&author).to_vec();
+            batch.put(Table::Frontier, author_key(self.no, no), encode_tips(&tips));
+        }
+        if std::mem::take(&mut self.round.membership_changed) {
+            self.put_membership(batch);
+        }
+        self.round.stamps.clear();
+        self.put_state(batch);
+    }
+
+    /// Packs small segments of the log.
+    pub(crate) fn pack(&mut self, reads: &dyn Reads, batch: &mut Batch) -> Result<(), EngineError> {
+        let reader = LogReader { reads, space: self.no, id: self.id, keys: &*self.keys };
+        self.log.pack(&reader, batch)
+    }
+
+    fn put_membership(&self, batch: &mut Batch) {
+        batch.put(Table::Spaces, space_key(self.no, SpaceRecordKind::Membership), self.membership.encode());
+    }
+
+    fn put_state(&self, batch: &mut Batch) {
+        let stored = Stored {
+            id: self.id,
+            next_index: self.log.len(),
+            packed: self.log.packed(),
+            heads: self.heads.clone(),
+        };
+        batch.put(Table::Spaces, space_key(self.no, SpaceRecordKind::State), stored.encode());
+    }
+
+    /// The reading end of the log in this state of the store.
+    pub(crate) fn log_reader<'a>(&'a self, reads: &'a dyn Reads) -> LogReader<'a> {
+        LogReader { reads, space: self.no, id: self.id, keys: &*self.keys }
+    }
+
+    /// Whether the author's chain has more than one end.
+    pub(crate) fn is_forked(&self, author: &DeviceId) -> bool {
+        self.frontier.tips(author).len() > 1
+    }
+
+    /// Ids of the author's events at `seq`: one a branch.
+    pub(crate) fn ids_at(
+        &self,
+        reads: &dyn Reads,
+        author: &DeviceId,
+        seq: u64,
+    ) -> Result<Vec<EventId>, EngineError> {
+        let tips = self.frontier.tips(author);
+        if let [tip] = tips
+            && tip.seq == seq
+        {
+            return Ok(vec![tip.id]);
+        }
+        Ok(self.events_at(reads, author, seq)?.into_iter().map(|(id, _)| id).collect())
+    }
+
+    /// Ids and stamps of the author's events at `seq`. Only settled events are found.
+    fn events_at(
+        &self,
+        reads: &dyn Reads,
+        author: &DeviceId,
+        seq: u64,
+    ) -> Result<Vec<(EventId, Stamp)>, EngineError> {
+        let Some(no) = self.log.authors.number(author) else { return Ok(vec![]) };
+        let reader = self.log_reader(reads);
+        let mut found = vec![];
+        for run in reader.runs_at(no, seq, self.is_forked(author))? {
+            let Some(index) = run.index_of(seq) else { continue };
+            if index >= self.log.settled() {
+                continue;
+            }
+            let event = reader.event_at(index)?;
+            found.push((event.id(), event.header().stamp));
+        }
+        Ok(found)
+    }
+
+    /// The stamp of the event at `dot`, if it is here.
+    pub(crate) fn stamp_of(&self, reads: &dyn Reads, dot: &Dot) -> Result<Option<Stamp>, EngineError> {
+        if let Some(stamp) = self.round.stamps.get(&dot.id) {
+            return Ok(Some(*stamp));
+        }
+        if let Some(head) = self.heads.iter().find(|head| head.dot == *dot) {
+            return Ok(Some(head.stamp));
+        }
+        let events = self.events_at(reads, &dot.author, dot.seq)?;
+        Ok(events.into_iter().find(|(id, _)| *id == dot.id).map(|(_, stamp)| stamp))
+    }
+}
+
+/// The record that changes with every commit.
+struct Stored {
+    id: SpaceId,
+    next_index: u64,
+    packed: u64,
+    heads: Vec<Head>,
+}
+
+impl Stored {
+    fn encode(&self) -> Vec<u8> {
+        let mut writer = Writer::with_capacity(64 + 96 * self.heads.len());
+        writer.u8(VERSION).raw(self.id.as_bytes()).varint(self.next_index).varint(self.packed);
+        writer.varint(self.heads.len() as u64);
+        for head in &self.heads {
+            head.dot.encode(&mut writer);
+            writer.raw(&head.stamp.to_u128().to_be_bytes());
+        }
+        writer.into_bytes()
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(bytes);
+        let version = reader.u8("space version")?;
+        if version != VERSION {
+            let (found, known) = (u64::from(version), u64::from(VERSION));
+            return Err(DecodeError::Version { what: "a space", found, known });
+        }
+        let id = SpaceId::decode(&mut reader)?;
+        let (next_index, packed) = (reader.varint("next index")?, reader.varint("packed index")?);
+        let count = reader.count(usize::MAX, "heads")?;
+        let heads = (0..count).map(|_| decode_head(&mut reader)).collect::<Result<_, _>>()?;
+        reader.finish()?;
+        Ok(Self { id, next_index, packed, heads })
+    }
+}
+
+fn decode_head(reader: &mut Reader<'_>) -> Result<Head, DecodeError> {
+    let dot = Dot::decode(reader)?;
+    Ok(Head { dot, stamp: Stamp::from_u128(u128::from_be_bytes(reader.array("stamp")?)) })
+}
+
+fn parse_ticket(text: &[u8]) -> Result<Ticket, EngineError> {
+    let text = std::str::from_utf8(text).map_err(|_| EngineError::Damaged("a stored ticket".to_owned()))?;
+    text.parse().map_err(|error| EngineError::Damaged(format!("a stored ticket: {error}")))
+}
+
+fn encode_tips(tips: &[Tip]) -> Vec<u8> {
+    let mut writer = Writer::new();
+    for tip in tips {
+        writer.varint(tip.seq).raw(tip.id.as_bytes());
+    }
+    writer.into_bytes()
+}
+
+fn load_frontier(reads: &dyn Reads, space: SpaceNo, authors: &Authors) -> Result<Frontier, EngineError> {
+    let mut frontier = Frontier::default();
+    let mut damaged = false;
+    reads.scan_prefix(Table::Frontier, &space.prefix(), Direction::Forward, &mut |key, value| {
+        damaged |= load_tips(authors, parse_author_key(key), value, &mut frontier).is_none();
+        ControlFlow::Continue(())
+    })?;
+    if damaged { Err(EngineError::Damaged("the frontier".to_owned())) } else { Ok(frontier) }
+}
+
+fn load_tips(authors: &Authors, no: Option<AuthorNo>, value: &[u8], frontier: &mut Frontier) -> Option<()> {
+    let author = authors.id(no?)?;
+    let mut reader = Reader::new(value);
+    let mut tips = vec![];
+    while reader.remaining() > 0 {
+        let seq = reader.varint("seq").ok()?;
+        tips.push(Tip { seq, id: EventId::decode(&mut reader).ok()? });
+    }
+    frontier.set(author, tips);
+    Some(())
+}
+
+const VERSION: u8 = 1;

@@ -1,0 +1,239 @@
+//! How a space stands, and why two peers are not equal.
+
+use crate::error::EngineError;
+use crate::held;
+use crate::layout::{EVIDENCE_VOID, SpaceNo, receipt_key};
+use crate::receipt::StoredReceipt;
+use crate::space::SpaceState;
+use crate::store::{Direction, Reads, Table};
+use reknit_access::Role;
+use reknit_sync::{CloseReason, Phase, SessionStatus, Waiting};
+use reknit_types::limits::STAMP_LEAD_MS_MAX;
+use reknit_types::{DeviceId, Dot, SpaceId};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::ControlFlow;
+
+/// How a space stands.
+#[derive(Debug, Clone)]
+pub struct SpaceStatus {
+    /// Its local number.
+    pub no: SpaceNo,
+    /// Its id.
+    pub id: SpaceId,
+    /// What people call it.
+    pub name: String,
+    /// What this device may do; `None` while it is joining.
+    pub role: Option<Role>,
+    /// Events in the log.
+    pub events: u64,
+    /// Events that nothing follows yet.
+    pub heads: Vec<Dot>,
+    /// Authors whose events are here.
+    pub authors: usize,
+    /// Names the set of events: equal digests, equal sets.
+    pub frontier_digest: [u8; 32],
+    /// Frames held because their stamps are ahead of the local clock: when the first is due, and how many.
+    pub held: Option<(u64, u64)>,
+    /// Authors whose chains have more than one end.
+    pub forked: Vec<DeviceId>,
+    /// Operations without effect.
+    pub voids: u64,
+    /// The other members.
+    pub peers: Vec<PeerStatus>,
+    /// Why a member may lack events that are here, or this device events that are elsewhere.
+    pub reasons: Vec<Reason>,
+}
+
+/// How a space stands with another member.
+#[derive(Debug, Clone)]
+pub struct PeerStatus {
+    /// The member.
+    pub device: DeviceId,
+    /// What people call it.
+    pub name: String,
+    /// Whether it is connected.
+    pub connected: bool,
+    /// The session with it.
+    pub session: Option<SessionStatus>,
+    /// Its last receipt.
+    pub receipt: Option<StoredReceipt>,
+    /// Whether that receipt is for what is here now.
+    pub converged: bool,
+    /// Why the last session ended, if none is open.
+    pub ended: Option<Why>,
+}
+
+/// Why there is no session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Why {
+    /// One side ended it.
+    Closed(CloseReason),
+    /// The peer is no longer connected.
+    Disconnected,
+    /// The stream failed.
+    Stream(String),
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed(reason) => reason.fmt(f),
+            Self::Disconnected => f.write_str("the connection was lost"),
+            Self::Stream(why) => write!(f, "the stream failed: {why}"),
+        }
+    }
+}
+
+/// One reason why two peers may not be equal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason {
+    /// The peer it is about; none if it is about this device.
+    pub device: Option<DeviceId>,
+    /// A word that stays the same between versions.
+    pub code: &'static str,
+    /// What is so, and what to do about it.
+    pub text: String,
+    /// How many events it concerns, as far as that is known.
+    pub events: u64,
+}
+
+/// How `space` stands.
+pub(crate) fn inspect(
+    space: &SpaceState,
+    reads: &dyn Reads,
+    us: DeviceId,
+    connected: &BTreeMap<DeviceId, u64>,
+    now_ms: u64,
+) -> Result<SpaceStatus, EngineError> {
+    let digest = space.frontier.digest();
+    let mut peers = vec![];
+    for (device, member) in space.membership.members().filter(|(device, _)| *device != us) {
+        let receipt = match reads.get(Table::Receipts, &receipt_key(space.no, &device))? {
+            Some(stored) => Some(StoredReceipt::decode(&stored)?),
+            None => None,
+        };
+        peers.push(PeerStatus {
+            device,
+            name: member.name.clone(),
+            connected: connected.contains_key(&device),
+            session: space.links.by_device.get(&device).map(|link| link.session.status()),
+            converged: receipt.as_ref().is_some_and(|receipt| receipt.receipt.digest == digest),
+            receipt,
+            ended: space.links.ended.get(&device).cloned(),
+        });
+    }
+    let mut status = SpaceStatus {
+        no: space.no,
+        id: space.id,
+        name: space.membership.name().to_owned(),
+        role: space.membership.member(&us).map(|member| member.role),
+        events: space.log.len(),
+        heads: space.heads.iter().map(|head| head.dot).collect(),
+        authors: space.frontier.authors(),
+        frontier_digest: digest,
+        held: held::waiting(reads, space.no)?,
+        forked: space.frontier.iter().filter(|(_, tips)| tips.len() > 1).map(|(author, _)| *author).collect(),
+        voids: count_voids(reads, space.no)?,
+        peers,
+        reasons: vec![],
+    };
+    status.reasons = reasons(&status, space.joining.is_some(), now_ms);
+    Ok(status)
+}
+
+fn count_voids(reads: &dyn Reads, space: SpaceNo) -> Result<u64, EngineError> {
+    let mut prefix = space.prefix().to_vec();
+    prefix.push(EVIDENCE_VOID);
+    let mut count = 0;
+    reads.scan_prefix(Table::Evidence, &prefix, Direction::Forward, &mut |_, _| {
+        count += 1;
+        ControlFlow::Continue(())
+    })?;
+    Ok(count)
+}
+
+fn reasons(status: &SpaceStatus, joining: bool, now_ms: u64) -> Vec<Reason> {
+    let own = |code, events, text: String| Reason { device: None, code, text, events };
+    let mut reasons = vec![];
+    if joining {
+        let text = "this device is joining and has not yet got the history from a member; check that one of the \
+                    peers named by the ticket is running and can be reached";
+        reasons.push(own("joining", 0, text.to_owned()));
+    } else if status.peers.is_empty() {
+        reasons.push(own("alone", 0, "this device is the only member; invite others".to_owned()));
+    }
+    if let Some((until_ms, count)) = status.held {
+        let ahead = until_ms.saturating_sub(now_ms) / 1000;
+        let text = format!(
+            "frames of events are stamped ahead of the local clock and held; the first is admitted in {ahead} s. \
+             Check the clocks of this device and of the author"
+        );
+        reasons.push(own("held-by-clock", count, text));
+    }
+    for author in &status.forked {
+        let text =
+            format!("{author} forked its chain: it was restored from a backup, or lies; both branches count");
+        reasons.push(Reason { device: Some(*author), code: "forked-author", text, events: 0 });
+    }
+    if status.voids > 0 {
+        let text =
+            "operations had no effect: they were malformed or used another author's identity".to_owned();
+        reasons.push(own("void", status.voids, text));
+    }
+    reasons.extend(status.peers.iter().flat_map(about_peer));
+    reasons
+}
+
+fn about_peer(peer: &PeerStatus) -> Vec<Reason> {
+    let reason = |code, events, text: String| Reason { device: Some(peer.device), code, text, events };
+    let mut reasons = vec![];
+    let lead_ms = peer.session.and_then(|session| session.their_clock_lead_ms).unwrap_or(0);
+    if lead_ms.unsigned_abs() > STAMP_LEAD_MS_MAX {
+        let (seconds, word) =
+            (lead_ms.unsigned_abs() / 1000, if lead_ms > 0 { "ahead of" } else { "behind" });
+        let text = format!("its clock is {seconds} s {word} this device's; set the one that is wrong");
+        reasons.push(reason("clock-skew", 0, text));
+    }
+    match &peer.session {
+        _ if peer.converged => {}
+        None if !peer.connected => {
+            let text = "it is not connected; events wait here until it is reached".to_owned();
+            reasons.push(reason("not-connected", 0, text));
+        }
+        None => {
+            let text = match &peer.ended {
+                Some(why) => format!("no session is open: {why}; a new one is tried shortly"),
+                None => "no session is open yet; one is tried shortly".to_owned(),
+            };
+            reasons.push(reason("no-session", 0, text));
+        }
+        Some(session) => {
+            let (code, text) = waiting_words(session);
+            reasons.push(reason(code, session.they_lack + session.we_lack, text.to_owned()));
+        }
+    }
+    reasons
+}
+
+fn waiting_words(session: &SessionStatus) -> (&'static str, &'static str) {
+    if let Phase::Closed(_) = session.phase {
+        return ("closed", "the session has ended; a new one is tried shortly");
+    }
+    match session.waiting {
+        Waiting::AwaitingHello => ("awaiting-hello", "it has not said hello yet"),
+        Waiting::AwaitingFrontier => ("awaiting-frontier", "it has not said yet what it has"),
+        Waiting::AwaitingForkPoint => ("awaiting-fork-point", "the two find out where a forked chain parts"),
+        Waiting::Sending => ("sending", "events are being sent to it"),
+        Waiting::AwaitingCredit => ("awaiting-credit", "it takes in events more slowly than they are sent"),
+        Waiting::AwaitingEvents => ("awaiting-events", "it has events that have not arrived yet"),
+        Waiting::AwaitingAdmission => (
+            "awaiting-admission",
+            "its events have arrived and are not admitted: stored just now, held, or refused",
+        ),
+        Waiting::AwaitingRelay => ("awaiting-relay", "events from others are passed on to it shortly"),
+        Waiting::AwaitingReceipt => ("awaiting-receipt", "it has everything and has not signed for it yet"),
+        Waiting::Equal => ("equal", "both sides are equal"),
+        Waiting::Closed => ("closed", "the session has ended; a new one is tried shortly"),
+    }
+}
