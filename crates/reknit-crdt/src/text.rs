@@ -1,9 +1,13 @@
 //! Text edited character by character (yrs).
 
 mod astral;
+mod body;
+mod cursor;
 mod delta;
+mod layout;
 mod merge;
 mod update;
+mod words;
 
 use crate::contract::{Applied, Crdt, Edit, FieldValue};
 use crate::error::{LoadError, Void};
@@ -12,34 +16,40 @@ use crate::limits::TEXT_CLOCK_MAX;
 use crate::saved;
 use crate::waiting::Waiting;
 use astral::Astral;
-use delta::{Delta, Run, units};
+use body::Body;
+use cursor::Cursor;
+use delta::{Delta, Span, Unit, units};
+use layout::Layout;
 use merge::{Merge, client_of};
 use reknit_types::CrdtKind;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use thiserror::Error;
-use yrs::updates::decoder::Decode as _;
-use yrs::{ClientID, Doc, GetString as _, OffsetKind, Options, ReadTxn as _, StateVector, Text as _};
-use yrs::{TextRef, Transact as _, Update};
 
 /// Text that several people edit at once.
 ///
 /// Positions and lengths count characters (Unicode scalar values).
 pub struct Text {
-    doc: Doc,
-    root: TextRef,
+    body: Body,
     merge: Merge,
     session: Option<Session>,
     /// What was done since the last [`Text::take_delta`].
     draft: Delta,
-    /// Known unless a remote edit came since.
-    astral: Option<Astral>,
+    /// What is known of the text, unless a remote edit came since.
+    view: Option<View>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Session {
     client: u64,
     nonce: u64,
+}
+
+struct View {
+    /// UTF-16 units in the text.
+    units: u32,
+    astral: Astral,
+    layout: Layout,
+    cursor: Option<Cursor>,
 }
 
 /// An edit of a text is impossible.
@@ -67,19 +77,16 @@ pub enum TextError {
 impl Text {
     /// An empty text.
     pub fn new() -> Self {
-        let (doc, root) = blank(0);
         let (merge, draft) = (Merge::default(), Delta::default());
-        Self { doc, root, merge, session: None, draft, astral: None }
+        Self { body: Body::new(NOBODY), merge, session: None, draft, view: None }
     }
 
     /// The text that [`Crdt::save`] returned these bytes for.
     pub fn load(saved: &[u8]) -> Result<Self, LoadError> {
         let saved = saved::unframe(CrdtKind::Text, saved)?;
-        let mut text = Self::new();
-        text.restore(saved.body).ok_or(LoadError::Damaged(CrdtKind::Text))?;
-        text.merge.contested = saved.contested;
-        text.merge.waiting = saved.waiting;
-        Ok(text)
+        let (body, clocks) = Body::load(NOBODY, saved.body).ok_or(LoadError::Damaged(CrdtKind::Text))?;
+        let merge = Merge { clocks, waiting: saved.waiting, contested: saved.contested, replaying: false };
+        Ok(Self { body, merge, session: None, draft: Delta::default(), view: None })
     }
 
     /// Begins editing as `identity`. What was edited before and not taken is dropped from the next delta, so take it
@@ -92,54 +99,71 @@ impl Text {
         if self.session == Some(session) {
             return;
         }
-        let state = self.doc.transact().encode_state_as_update_v1(&StateVector::default());
-        (self.doc, self.root) = blank(session.client);
-        self.restore(&state).expect("yrs reads what it wrote");
+        let saved = self.body.save();
+        (self.body, self.merge.clocks) = Body::load(session.client, &saved).expect("yrs reads what it wrote");
         self.session = Some(session);
-        self.draft = Delta::new(session.client, self.merge.clock(session.client));
+        self.draft = Delta::default();
+        self.view = None;
     }
 
     /// Deletes `delete` characters at `position` and inserts `insert` there.
     pub fn splice(&mut self, position: usize, delete: usize, insert: &str) -> Result<(), TextError> {
         let session = self.session.ok_or(TextError::NotOpen)?;
-        let (len, end) = (self.len(), position.saturating_add(delete));
+        let inserted = units(insert);
+        if inserted > TEXT_CLOCK_MAX - self.merge.clock(session.client).min(TEXT_CLOCK_MAX) {
+            return Err(TextError::Full);
+        }
+        let view = self.view.get_or_insert_with(|| View::new(&self.body));
+        let (len, end) = (view.astral.characters(view.units as usize), position.saturating_add(delete));
         if end > len {
             return Err(TextError::OutOfRange { end, len });
         }
-        let clock = self.merge.clock(session.client);
-        if units(insert) > TEXT_CLOCK_MAX - clock {
+        if inserted > TEXT_CLOCK_MAX.saturating_sub(view.units) {
             return Err(TextError::Full);
         }
-        let astral = self.astral();
-        let at = astral.to_units(position);
-        let cut = astral.to_units(end) - at;
-        astral.splice(position, delete, insert);
-        self.edit(at as u32, cut as u32, insert);
+        let at = view.astral.to_units(position);
+        let cut = view.astral.to_units(end) - at;
+        view.astral.splice(position, delete, insert);
+        // Both are at most the units of the text.
+        self.edit(session.client, at as u32, cut as u32, insert);
         Ok(())
+    }
+
+    /// Turns the text into `new` by few splices that keep what both have in common, word by word.
+    ///
+    /// For editors that only know the whole text. What somebody typed is told best by [`Text::splice`].
+    pub fn diff_to(&mut self, new: &str) -> Result<(), TextError> {
+        if self.session.is_none() {
+            return Err(TextError::NotOpen);
+        }
+        words::splices(&self.body.text(), new)
+            .into_iter()
+            .try_for_each(|splice| self.splice(splice.position, splice.delete, splice.insert))
     }
 
     /// What was done since this was last called, to be put into an event; `None` if nothing.
     pub fn take_delta(&mut self) -> Option<Vec<u8>> {
         let session = self.session?;
-        let next = Delta::new(session.client, self.merge.clock(session.client));
-        let done = std::mem::replace(&mut self.draft, next);
+        let done = std::mem::take(&mut self.draft);
         (!done.is_empty()).then(|| done.encode(session.nonce))
     }
 
     /// Characters in the text.
-    pub fn len(&mut self) -> usize {
-        let units = self.root.len(&self.doc.transact()) as usize;
-        self.astral().characters(units)
+    pub fn len(&self) -> usize {
+        match &self.view {
+            Some(view) => view.astral.characters(view.units as usize),
+            None => self.body.text().chars().count(),
+        }
     }
 
     /// Whether the text holds no characters.
     pub fn is_empty(&self) -> bool {
-        self.root.len(&self.doc.transact()) == 0
+        self.body.units() == 0
     }
 
     /// The characters from `start` up to and without `end`, as far as there are any.
     pub fn slice(&self, start: usize, end: usize) -> String {
-        self.to_string().chars().skip(start).take(end.saturating_sub(start)).collect()
+        self.body.text().chars().skip(start).take(end.saturating_sub(start)).collect()
     }
 
     /// The text that all `edits` make in canonical order, see [`crate::rebuild`].
@@ -152,42 +176,49 @@ impl Text {
         text
     }
 
-    /// Fills an empty document with a state that yrs wrote.
-    fn restore(&mut self, state: &[u8]) -> Option<()> {
-        let doc = &self.doc;
-        let clocks = catch_unwind(AssertUnwindSafe(|| {
-            let mut txn = doc.transact_mut();
-            txn.apply_update(Update::decode_v1(state).ok()?).ok()?;
-            let complete = !txn.has_missing_updates();
-            complete
-                .then(|| txn.state_vector().iter().map(|(client, clock)| (client.get(), *clock)).collect())
-        }));
-        self.merge.clocks = clocks.ok().flatten()?;
-        Some(())
-    }
-
-    fn edit(&mut self, at: u32, cut: u32, insert: &str) {
-        let mut txn = self.doc.transact_mut();
+    fn edit(&mut self, client: u64, at: u32, cut: u32, insert: &str) {
+        let Some(view) = &mut self.view else { return };
+        let clock = self.merge.clock(client);
         if cut > 0 {
-            self.root.remove_range(&mut txn, at, cut);
+            let mut erased = Delta::new(client, clock);
+            view.layout.erase(at, cut).into_iter().for_each(|span| erased.push_span(span));
+            if let Some(cursor) = &mut view.cursor {
+                cursor.erased(at, cut);
+            }
+            view.units -= cut;
+            self.body.push(erased.clone());
+            self.draft.append(erased);
         }
         if !insert.is_empty() {
-            self.root.insert(&mut txn, at, insert);
-        }
-        let (blocks, spans) =
-            update::decode(&txn.encode_update_v1()).expect("yrs writes updates of plain text");
-        spans.into_iter().for_each(|span| self.draft.push_span(span));
-        for block in blocks {
-            let end = block.unit.clock + block.len;
-            self.merge.clocks.insert(block.unit.client, end);
-            let text = block.text.unwrap_or_default();
-            self.draft.push_run(Run { left: block.left, right: block.right, text });
+            let mut inserted = Delta::new(client, clock);
+            match view.cursor.as_ref().and_then(|cursor| cursor.run(at, insert)) {
+                Some(run) => {
+                    inserted.push_run(run);
+                    self.body.push(inserted.clone());
+                }
+                None => inserted.push_run(self.body.insert(at, insert)),
+            }
+            view.inserted(at, &inserted);
+            self.merge.clocks.insert(client, inserted.end);
+            self.draft.append(inserted);
         }
     }
+}
 
-    fn astral(&mut self) -> &mut Astral {
-        let (doc, root) = (&self.doc, &self.root);
-        self.astral.get_or_insert_with(|| Astral::new(&root.get_string(&doc.transact())))
+impl View {
+    fn new(body: &Body) -> Self {
+        let (text, spans) = body.read();
+        Self { units: units(&text), astral: Astral::new(&text), layout: Layout::new(spans), cursor: None }
+    }
+
+    /// Follows the insertion of one run.
+    fn inserted(&mut self, at: u32, delta: &Delta) {
+        let Delta { client, start: clock, end, .. } = *delta;
+        let span = Span { client, clock, len: end - clock };
+        let last = Unit { client, clock: end.saturating_sub(1) };
+        self.units += span.len;
+        self.layout.insert(at, span);
+        self.cursor = delta.runs.first().map(|run| Cursor::after(run, at, last));
     }
 }
 
@@ -197,24 +228,21 @@ impl Crdt for Text {
     }
 
     fn apply(&mut self, place: &Place<'_>, origin: &Origin, delta: &[u8]) -> Result<Applied, Void> {
-        self.astral = None;
-        self.merge.apply(&mut self.doc.transact_mut(), place, &Edit { origin: *origin, delta })
+        self.view = None;
+        self.merge.apply(&mut self.body, place, &Edit { origin: *origin, delta })
     }
 
     fn apply_all(&mut self, place: &Place<'_>, edits: &[Edit<'_>]) -> Vec<Result<Applied, Void>> {
-        self.astral = None;
-        let mut txn = self.doc.transact_mut();
-        let merge = &mut self.merge;
-        edits.iter().map(|edit| merge.apply(&mut txn, place, edit)).collect()
+        self.view = None;
+        edits.iter().map(|edit| self.merge.apply(&mut self.body, place, edit)).collect()
     }
 
     fn save(&self) -> Vec<u8> {
-        let state = self.doc.transact().encode_state_as_update_v1(&StateVector::default());
-        saved::frame(self.merge.contested, &self.merge.waiting, &state)
+        saved::frame(self.merge.contested, &self.merge.waiting, &self.body.save())
     }
 
     fn value(&self) -> FieldValue {
-        FieldValue::Text(self.to_string())
+        FieldValue::Text(self.body.text())
     }
 
     fn is_contested(&self) -> bool {
@@ -230,7 +258,7 @@ impl Default for Text {
 
 impl fmt::Display for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.root.get_string(&self.doc.transact()))
+        f.write_str(&self.body.text())
     }
 }
 
@@ -243,10 +271,8 @@ impl fmt::Debug for Text {
     }
 }
 
-fn blank(client: u64) -> (Doc, TextRef) {
-    let mut options = Options::with_guid_and_client_id("".into(), ClientID::new(client));
-    options.offset_kind = OffsetKind::Utf16;
-    let doc = Doc::with_options(options);
-    let root = doc.get_or_insert_text(update::ROOT);
-    (doc, root)
-}
+/// The client of a text that was not opened; it writes nothing.
+const NOBODY: u64 = 0;
+
+#[cfg(test)]
+mod tests;

@@ -34,6 +34,8 @@ pub(crate) struct Span {
 pub(crate) struct Delta {
     pub(crate) client: u64,
     pub(crate) start: u32,
+    /// The clock after the runs.
+    pub(crate) end: u32,
     pub(crate) runs: Vec<Run>,
     pub(crate) spans: Vec<Span>,
 }
@@ -52,22 +54,31 @@ impl Span {
 
 impl Delta {
     pub(crate) fn new(client: u64, start: u32) -> Self {
-        Self { client, start, runs: Vec::new(), spans: Vec::new() }
+        Self { client, start, end: start, runs: Vec::new(), spans: Vec::new() }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.runs.is_empty() && self.spans.is_empty()
     }
 
-    /// The clock after the runs.
-    pub(crate) fn end(&self) -> u32 {
-        self.runs.iter().fold(self.start, |end, run| end.saturating_add(run.units()))
+    /// Whether `next` can be merged together with this, as one delta.
+    pub(crate) fn continues_with(&self, next: &Self) -> bool {
+        next.runs.is_empty() || self.runs.is_empty() || (self.client == next.client && self.end == next.start)
+    }
+
+    /// Adds what was done next.
+    pub(crate) fn append(&mut self, next: Self) {
+        if self.is_empty() || (self.runs.is_empty() && !next.runs.is_empty()) {
+            (self.client, self.start, self.end) = (next.client, next.start, next.start);
+        }
+        next.runs.into_iter().for_each(|run| self.push_run(run));
+        next.spans.into_iter().for_each(|span| self.push_span(span));
     }
 
     /// Adds a run at the end; one that continues the last is joined to it.
     pub(crate) fn push_run(&mut self, run: Run) {
-        let end = self.end();
-        let last_unit = Unit { client: self.client, clock: end.saturating_sub(1) };
+        let last_unit = Unit { client: self.client, clock: self.end.saturating_sub(1) };
+        self.end = self.end.saturating_add(run.units());
         match self.runs.last_mut() {
             Some(last) if run.left == Some(last_unit) && run.right == last.right => {
                 last.text.push_str(&run.text)
@@ -130,14 +141,13 @@ impl Delta {
         let run_count = reader.count(TEXT_PARTS_MAX, "runs")?;
         let start = if run_count == 0 { 0 } else { clock(&mut reader)? };
         let mut delta = Self::new(client, start);
-        let mut end = start;
         for _ in 0..run_count {
-            let run = names.decode_run(end, &mut reader)?;
-            end = end.saturating_add(run.units());
+            let run = names.decode_run(delta.end, &mut reader)?;
+            delta.end = delta.end.saturating_add(run.units());
             delta.runs.push(run);
         }
-        if end > TEXT_CLOCK_MAX {
-            let (found, limit) = (u64::from(end), u64::from(TEXT_CLOCK_MAX));
+        if delta.end > TEXT_CLOCK_MAX {
+            let (found, limit) = (u64::from(delta.end), u64::from(TEXT_CLOCK_MAX));
             return Err(DecodeError::TooLong { what: "clock", found, limit });
         }
         for _ in 0..reader.count(TEXT_PARTS_MAX, "deleted spans")? {
@@ -205,6 +215,9 @@ impl Names<'_> {
             NAMED => Some(self.decode_unit(reader)?),
             _ => return Err(DecodeError::Invalid("run")),
         };
+        if [left, right].into_iter().flatten().any(|unit| unit.client == self.own && unit.clock >= clock) {
+            return Err(DecodeError::Invalid("neighbour"));
+        }
         let text = reader.str(PAYLOAD_BYTES_MAX, "text")?.to_owned();
         if text.is_empty() {
             return Err(DecodeError::Invalid("run"));

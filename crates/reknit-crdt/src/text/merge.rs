@@ -1,15 +1,14 @@
 //! Which deltas of a text merge, wait, or compete for a place: decided before yrs sees them.
 
+use super::body::Body;
 use super::delta::{Delta, Run, Unit};
-use super::update::{self, Block};
+use super::update::Block;
 use crate::contract::{Applied, Edit};
 use crate::error::Void;
 use crate::identity::{Place, prefix};
 use crate::waiting::Waiting;
 use reknit_types::DeviceId;
 use std::collections::BTreeMap;
-use yrs::updates::decoder::Decode as _;
-use yrs::{ClientID, ReadTxn as _, StateVector, TransactionMut, Update};
 
 /// What a text knows beside its characters.
 #[derive(Debug, Default)]
@@ -32,41 +31,36 @@ impl Merge {
     /// Merges one delta and all that waited for it.
     pub(crate) fn apply(
         &mut self,
-        txn: &mut TransactionMut<'_>,
+        body: &mut Body,
         place: &Place<'_>,
         edit: &Edit<'_>,
     ) -> Result<Applied, Void> {
-        let applied = self.apply_one(txn, place, edit)?;
+        let applied = self.apply_one(body, place, edit)?;
         if applied == Applied::Merged && !self.waiting.is_empty() {
-            self.retry(txn, place);
+            self.retry(body, place);
         }
         Ok(if self.contested { Applied::Contested } else { applied })
     }
 
-    fn retry(&mut self, txn: &mut TransactionMut<'_>, place: &Place<'_>) {
+    fn retry(&mut self, body: &mut Body, place: &Place<'_>) {
         let mut progress = true;
         while progress {
             progress = false;
             for (origin, delta) in self.waiting.take() {
                 let edit = Edit { origin, delta: &delta };
-                progress |= self.apply_one(txn, place, &edit) == Ok(Applied::Merged);
+                progress |= self.apply_one(body, place, &edit) == Ok(Applied::Merged);
             }
         }
     }
 
-    fn apply_one(
-        &mut self,
-        txn: &mut TransactionMut<'_>,
-        place: &Place<'_>,
-        edit: &Edit<'_>,
-    ) -> Result<Applied, Void> {
+    fn apply_one(&mut self, body: &mut Body, place: &Place<'_>, edit: &Edit<'_>) -> Result<Applied, Void> {
         let mut delta = Delta::decode(edit.delta, |nonce| client_of(place, edit.origin.author, nonce))?;
         if self.contested {
             return Ok(Applied::Contested);
         }
         let mut answer = Applied::Merged;
         if matches!(self.judge(&delta), Verdict::Overlaps) {
-            if !self.replaying && !self.holds(txn, &delta) {
+            if !self.replaying && !self.holds(body, &delta) {
                 self.contested = true;
                 return Ok(Applied::Contested);
             }
@@ -77,7 +71,10 @@ impl Merge {
             self.contested |= !self.waiting.keep(edit);
             return Ok(if self.contested { Applied::Contested } else { Applied::Waiting });
         }
-        self.integrate(txn, &delta)?;
+        if !delta.runs.is_empty() {
+            self.clocks.insert(delta.client, delta.end);
+        }
+        body.push(delta);
         Ok(answer)
     }
 
@@ -87,7 +84,7 @@ impl Merge {
             return Verdict::Overlaps;
         }
         let gap = !delta.runs.is_empty() && delta.start > next;
-        let end = if delta.runs.is_empty() { next } else { delta.end() };
+        let end = if delta.runs.is_empty() { next } else { delta.end };
         let bound = |client| if client == delta.client { end } else { self.clock(client) };
         let mut neighbours = delta.runs.iter().flat_map(|run| [run.left, run.right]).flatten();
         let adrift = neighbours.any(|unit| unit.clock >= bound(unit.client))
@@ -96,29 +93,16 @@ impl Merge {
     }
 
     /// Whether the text already holds exactly the runs of the delta, as far as they are not deleted since.
-    fn holds(&self, txn: &TransactionMut<'_>, delta: &Delta) -> bool {
-        let mut since = StateVector::default();
-        for (client, clock) in &self.clocks {
-            let clock = if *client == delta.client { delta.start } else { *clock };
-            since.set_max(ClientID::new(*client), clock);
-        }
-        let Ok((blocks, _)) = update::decode(&txn.encode_diff_v1(&since)) else { return false };
+    fn holds(&self, body: &Body, delta: &Delta) -> bool {
+        let others = self.clocks.iter().filter(|(client, _)| **client != delta.client);
+        let since = others.map(|(client, clock)| (*client, *clock)).chain([(delta.client, delta.start)]);
+        let blocks = body.blocks_since(since);
         let mut clock = delta.start;
         delta.runs.iter().all(|run| {
             let start = Unit { client: delta.client, clock };
             clock = clock.saturating_add(run.units());
             run_is_held(run, start, &blocks)
         })
-    }
-
-    fn integrate(&mut self, txn: &mut TransactionMut<'_>, delta: &Delta) -> Result<(), Void> {
-        let update =
-            Update::decode_v1(&update::encode(delta)).map_err(|error| Void::Refused(error.to_string()))?;
-        txn.apply_update(update).map_err(|error| Void::Refused(error.to_string()))?;
-        if !delta.runs.is_empty() {
-            self.clocks.insert(delta.client, delta.end());
-        }
-        Ok(())
     }
 
     pub(crate) fn clock(&self, client: u64) -> u32 {

@@ -1,0 +1,124 @@
+use super::*;
+use proptest::prelude::*;
+use proptest::sample::Index;
+use reknit_types::{DeviceId, EntityId, EventId, Name, Stamp};
+
+/// Where, how many characters to delete, what to insert, and whether to look at the text afterwards.
+fn splices() -> impl Strategy<Value = Vec<(Index, usize, String, bool)>> {
+    prop::collection::vec((any::<Index>(), 0usize..3, "[ab🎉]{0,3}", any::<bool>()), 1..60)
+}
+
+fn origin(author: DeviceId) -> Origin {
+    Origin { author, stamp: Stamp::from_u128(1), event: EventId::from_bytes([9; 32]) }
+}
+
+fn name() -> Name {
+    Name::new("body").unwrap()
+}
+
+fn place(name: &Name) -> Place<'_> {
+    Place { entity: EntityId::from_bytes([1; 16]), field: name }
+}
+
+const AUTHOR: DeviceId = DeviceId::from_bytes([1; 32]);
+
+proptest! {
+    /// Typing takes short cuts around yrs; they must end where yrs does.
+    #[test]
+    fn a_text_follows_any_edits_and_so_does_whoever_merges_them(splices in splices(), near in 0usize..4) {
+        let name = name();
+        let (mut here, mut there, mut model) = (Text::new(), Text::new(), Vec::new());
+        here.open(&place(&name), &Identity { author: AUTHOR, nonce: 3 });
+        let mut at = 0usize;
+        for (step, (index, delete, insert, looks)) in splices.into_iter().enumerate() {
+            at = if step % 4 < near { at.min(model.len()) } else { index.index(model.len() + 1) };
+            let start = at.saturating_sub(delete);
+            here.splice(start, at - start, &insert).unwrap();
+            model.splice(start..at, insert.chars());
+            at = start + insert.chars().count();
+            if let Some(delta) = here.take_delta() {
+                prop_assert_eq!(there.apply(&place(&name), &origin(AUTHOR), &delta), Ok(Applied::Merged));
+            }
+            prop_assert_eq!(here.len(), model.len());
+            if looks {
+                prop_assert_eq!(here.to_string(), model.iter().collect::<String>());
+                prop_assert_eq!(there.to_string(), here.to_string());
+            }
+        }
+        prop_assert_eq!(there.to_string(), model.iter().collect::<String>());
+    }
+
+    #[test]
+    fn a_delta_round_trips_and_a_flipped_bit_is_refused_or_another_delta(
+        splices in splices(), at in any::<Index>(), bit in 0u8..8,
+    ) {
+        let name = name();
+        let mut text = Text::new();
+        text.open(&place(&name), &Identity { author: AUTHOR, nonce: 3 });
+        for (index, delete, insert, _) in splices {
+            let at = index.index(text.len() + 1);
+            text.splice(at, delete.min(text.len() - at), &insert).unwrap();
+        }
+        let Some(mut bytes) = text.take_delta() else { return Ok(()) };
+        let client = client_of(&place(&name), AUTHOR, 3);
+        let delta = Delta::decode(&bytes, |_| client).unwrap();
+        prop_assert_eq!(delta.encode(3), bytes.clone());
+        let at = at.index(bytes.len());
+        bytes[at] ^= 1 << bit;
+        let derive = |nonce| client_of(&place(&name), AUTHOR, nonce);
+        prop_assert_ne!(Delta::decode(&bytes, derive).ok(), Some(delta));
+    }
+
+    #[test]
+    fn diff_to_ends_with_the_new_text(old in "[ab🎉 ]{0,20}", new in "[ab🎉 ]{0,20}") {
+        let name = name();
+        let mut text = Text::new();
+        text.open(&place(&name), &Identity { author: AUTHOR, nonce: 3 });
+        text.splice(0, 0, &old).unwrap();
+        text.diff_to(&new).unwrap();
+        prop_assert_eq!(text.to_string(), new);
+    }
+}
+
+#[test]
+fn an_edit_beyond_the_end_is_an_error_that_says_where_the_end_is() {
+    let name = name();
+    let mut text = Text::new();
+    assert_eq!(text.splice(0, 0, "a"), Err(TextError::NotOpen));
+    text.open(&place(&name), &Identity { author: AUTHOR, nonce: 3 });
+    text.splice(0, 0, "a🎉").unwrap();
+    assert_eq!(text.splice(1, 2, ""), Err(TextError::OutOfRange { end: 3, len: 2 }));
+    assert_eq!(text.splice(3, 0, "b"), Err(TextError::OutOfRange { end: 3, len: 2 }));
+    assert_eq!(text.slice(1, 9), "🎉");
+}
+
+#[test]
+fn a_session_goes_on_after_its_text_was_saved_and_loaded() {
+    let name = name();
+    let identity = Identity { author: AUTHOR, nonce: 3 };
+    let mut text = Text::new();
+    text.open(&place(&name), &identity);
+    text.splice(0, 0, "one").unwrap();
+    let first = text.take_delta().unwrap();
+    let mut text = Text::load(&text.save()).unwrap();
+    text.open(&place(&name), &identity);
+    text.splice(3, 0, " two").unwrap();
+    let second = text.take_delta().unwrap();
+    let mut other = Text::new();
+    let deltas = [&first, &second].map(|delta| Edit { origin: origin(AUTHOR), delta });
+    assert_eq!(other.apply_all(&place(&name), &deltas), [Ok(Applied::Merged), Ok(Applied::Merged)]);
+    assert_eq!(other.to_string(), "one two");
+}
+
+#[test]
+fn a_keystroke_costs_few_bytes() {
+    let name = name();
+    let mut text = Text::new();
+    text.open(&place(&name), &Identity { author: AUTHOR, nonce: 3 });
+    text.splice(0, 0, "hello world").unwrap();
+    text.take_delta().unwrap();
+    text.splice(5, 0, ",").unwrap();
+    assert!(text.take_delta().unwrap().len() <= 20);
+    text.splice(6, 0, "!").unwrap();
+    assert!(text.take_delta().unwrap().len() <= 18);
+}
