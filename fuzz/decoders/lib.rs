@@ -3,19 +3,37 @@
 //! None of them may panic or run away on any input; where an encoding is canonical, what decodes must encode to the same bytes.
 //! The fuzz targets call these with what libFuzzer invents; the tests of the workspace call them with the committed corpus.
 
-mod access;
-mod types;
+pub(crate) mod access;
+pub(crate) mod crdt;
+pub(crate) mod session;
+pub(crate) mod sync;
+pub(crate) mod types;
 
 /// Feeds bytes to one decoder; tells whether they were taken.
 pub type Decoder = fn(&[u8]) -> bool;
 
 /// Every decoder by the name of its fuzz target and of the folder of its corpus.
 pub const DECODERS: &[(&str, Decoder)] = &[
+    ("announce", sync::announce),
     ("announce_envelope", access::announce_envelope),
     ("control", access::control),
+    ("delta_counter", crdt::delta_counter),
+    ("delta_document", crdt::delta_document),
+    ("delta_register", crdt::delta_register),
+    ("delta_text", crdt::delta_text),
+    ("frame", sync::frame),
+    ("frontier", sync::frontier),
     ("header", types::header),
     ("keys", access::keys),
     ("membership", access::membership),
+    ("message", sync::message),
+    ("opening", sync::opening),
+    ("saved_counter", crdt::saved_counter),
+    ("saved_document", crdt::saved_document),
+    ("saved_register", crdt::saved_register),
+    ("saved_text", crdt::saved_text),
+    ("segment", sync::segment),
+    ("session", session::session),
     ("ticket", access::ticket),
     ("ticket_body", access::ticket_body),
     ("transaction", types::transaction),

@@ -3,10 +3,17 @@
 //! The corpora in `fuzz/corpus` begin with real encodings, made here: `cargo test -p reknit-tests -- --ignored seed` writes them anew
 //! after a format has changed.
 
+#[expect(
+    unreachable_pub,
+    dead_code,
+    reason = "a library of its own, whose public part is for the fuzz targets"
+)]
 #[path = "../../fuzz/decoders/lib.rs"]
 mod decoders;
 
 mod access;
+mod crdt;
+mod sync;
 mod types;
 
 use std::collections::BTreeSet;
@@ -26,7 +33,7 @@ pub(crate) fn seed(decoder: &'static str, name: &'static str, bytes: impl Into<V
 }
 
 fn seeds() -> Vec<Seed> {
-    [access::seeds(), types::seeds()].into_iter().flatten().collect()
+    [access::seeds(), crdt::seeds(), sync::seeds(), types::seeds()].into_iter().flatten().collect()
 }
 
 fn folder(decoder: &str) -> PathBuf {

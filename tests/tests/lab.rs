@@ -142,6 +142,22 @@ impl Host {
         ip(&["-n", &self.switch, "link", "set", &self.port, "type", "bridge_slave", "mcast_flood", "off"]);
     }
 
+    /// Lets no more than `rate` (as `tc` writes it, such as `16mbit`) leave the host. False if this kernel cannot.
+    pub(crate) fn slow_down_to(&self, rate: &str) -> bool {
+        self.tc(&["add", "dev", "eth0", "root", "tbf", "rate", rate, "burst", "64kb", "latency", "200ms"])
+    }
+
+    /// Ends [`Self::slow_down_to`].
+    pub(crate) fn full_speed(&self) {
+        assert!(self.tc(&["del", "dev", "eth0", "root"]), "a queue that was added can be removed");
+    }
+
+    fn tc(&self, arguments: &[&str]) -> bool {
+        let mut tc = Command::new("tc");
+        tc.args(["-n", &self.namespace, "qdisc"]).args(arguments);
+        tc.output().is_ok_and(|output| output.status.success())
+    }
+
     fn attach(&self, bridge: &str) {
         ip(&["-n", &self.switch, "link", "set", &self.port, "master", bridge]);
     }
