@@ -31,6 +31,33 @@ fn main() {
         report(space, &keys, &events);
     }
     small(space, &keys);
+    baseline(space, &keys);
+}
+
+/// What no codec can save: sealing and hashing each event, and checking a signature.
+fn baseline(space: SpaceId, keys: &Keys) {
+    let key = DeviceKey::from_seed(&[1; 32]);
+    let event = &events(space, keys, 1)[500];
+    let Payload::Open(payload) = event.payload() else { return };
+    println!("for comparison");
+    time("seal and hash", || {
+        for _ in 0..EVENTS {
+            let draft = Draft {
+                kind: Kind::Data,
+                parents: event.parents().to_vec(),
+                stamp: event.header().stamp,
+                epoch: Epoch::FIRST,
+                payload: Payload::Open(payload.clone()),
+            };
+            black_box(VerifiedEvent::seal(space, &key, Some(event.tip()), draft, &keys.0).expect("it fits"));
+        }
+    });
+    let signature = key.sign_event(&event.id());
+    time("check a signature", || {
+        for _ in 0..EVENTS {
+            black_box(key.id().signed_event(&event.id(), &signature));
+        }
+    });
 }
 
 fn events(space: SpaceId, keys: &Keys, authors: u8) -> Vec<VerifiedEvent> {

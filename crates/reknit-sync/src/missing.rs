@@ -1,6 +1,6 @@
 //! What one side of a session lacks of the other's events.
 
-use reknit_types::{DeviceId, Dot, Tip};
+use reknit_types::{DeviceId, Tip};
 use std::collections::BTreeMap;
 
 /// Events to be sent: stretches of authors' chains. A [`crate::History`] takes the next ones out in causal order.
@@ -85,30 +85,35 @@ impl Missing {
         }
     }
 
-    /// Lengthens the stretch that ends right before `dot` and satisfies `precedes`, or begins one.
+    /// Adds an event: lengthens the stretch that it follows on, or begins one. `follows` tells whether the second
+    /// event's chain runs through the first, which lies right before it or before the stretch it ends.
     pub(crate) fn extend<E>(
         &mut self,
-        dot: &Dot,
-        mut precedes: impl FnMut(&Tip) -> Result<bool, E>,
+        author: DeviceId,
+        range: Range,
+        follows: impl Fn(&Tip, &Tip) -> Result<bool, E>,
     ) -> Result<(), E> {
-        let ranges = self.authors.entry(dot.author).or_default();
-        for range in ranges.iter_mut() {
-            if range.up_to.seq.checked_add(1) == Some(dot.seq) && precedes(&range.up_to)? {
-                range.up_to = dot.tip();
+        for held in self.authors.get_mut(&author).into_iter().flatten() {
+            if held.up_to.seq == range.after && follows(&held.up_to, &range.up_to)? {
+                held.up_to = range.up_to;
                 return Ok(());
             }
         }
-        ranges.push(Range { after: dot.seq.saturating_sub(1), up_to: dot.tip() });
+        self.add(author, range);
         Ok(())
     }
 
     /// Moves everything out of `other` into this; the two share no event.
-    pub(crate) fn append(&mut self, other: &mut Self) {
+    pub(crate) fn append<E>(
+        &mut self,
+        other: &mut Self,
+        follows: impl Fn(&DeviceId, &Tip, &Tip) -> Result<bool, E>,
+    ) -> Result<(), E> {
         for (author, ranges) in std::mem::take(&mut other.authors) {
             for range in ranges {
-                let own = self.authors.entry(author).or_default();
-                own.push(range);
+                self.extend(author, range, |a, b| follows(&author, a, b))?;
             }
         }
+        Ok(())
     }
 }

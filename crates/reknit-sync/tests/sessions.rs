@@ -1,11 +1,14 @@
 //! Laws of sessions, over random histories with forks and random knowledge on both sides.
 
+#![expect(clippy::unwrap_used, reason = "a failure here is a failure of the test")]
+
 mod support;
 
 use proptest::prelude::*;
-use rand::SeedableRng;
+use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
-use reknit_sync::{Source, frame};
+use reknit_sync::limits::{CREDIT_WINDOW_BYTES, FRAME_BYTES_MAX, QUIET_MS};
+use reknit_sync::{Source, Waiting, frame};
 use reknit_types::{Dot, Draft, Epoch, EventId, Kind, Payload, Stamp, Tip, VerifiedEvent};
 use std::collections::BTreeSet;
 use support::{Memory, Pair, device, keys, space};
@@ -107,6 +110,8 @@ const EQUAL_BYTES: usize = 400;
 const AUTHOR_BYTES: usize = 70;
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
     #[test]
     fn two_peers_end_equal_and_nothing_they_had_is_resent(
         steps in steps(12), a in chosen(), b in chosen(),
@@ -196,4 +201,95 @@ fn equal_peers_need_one_round_trip_and_less_than_a_kilobyte() {
     pair.settle();
     assert!(pair.bytes() < EQUAL_BYTES, "{} bytes", pair.bytes());
     assert_eq!(pair.delivered, 4, "hello there; hello and receipt back; receipt there");
+}
+
+#[test]
+fn a_sign_that_the_peer_has_the_older_events_does_not_keep_the_newer_from_it() {
+    let mut source = Memory::default();
+    for at in 0..5 {
+        let mut event = source.write(2, b"x", 1000 + at);
+        event.sign(&device(2));
+        source.admit(event);
+    }
+    let mut pair = Pair::new(Memory::default(), Memory::default());
+    pair.settle();
+    let events = source.events;
+    pair.admit(0, events[..1].to_vec(), Source::Elsewhere);
+    pair.admit(0, events[1..].to_vec(), Source::Elsewhere);
+    pair.admit(1, events[..1].to_vec(), Source::Elsewhere);
+    pair.settle();
+    assert_eq!(pair.sides[1].memory.events.len(), 5);
+    assert_eq!(pair.sides[1].resent, 0);
+}
+
+#[test]
+fn in_a_mesh_events_from_elsewhere_are_not_pushed_twice() {
+    let mut pair = Pair::new(Memory::default(), Memory::default());
+    pair.settle();
+    let mut event = Memory::default().write(2, b"x", 1000);
+    event.sign(&device(2));
+    pair.admit(0, vec![event.clone()], Source::Elsewhere);
+    pair.admit(1, vec![event], Source::Elsewhere);
+    pair.settle();
+    assert_eq!(pair.sides[0].session.status().bytes_out + pair.sides[1].session.status().bytes_out, 0);
+}
+
+#[test]
+fn a_local_edit_is_pushed_at_once_and_receipts_follow_when_it_is_quiet() {
+    let mut pair = Pair::new(Memory::default(), Memory::default());
+    pair.settle();
+    let before = pair.now;
+    write(&mut pair, 0);
+    assert!(pair.deliver(1));
+    assert_eq!(pair.sides[1].memory.events.len(), 2);
+    assert_eq!(pair.now, before);
+    pair.settle();
+    assert_eq!(pair.now, before + QUIET_MS);
+}
+
+#[test]
+fn a_second_session_names_only_what_changed_since_the_last_receipt() {
+    let mut memory = Memory::default();
+    for at in 0..200 {
+        let mut event = memory.write(at + 2, b"x", 1000 + u64::from(at));
+        event.sign(&device(at + 2));
+        memory.admit(event);
+    }
+    let mut pair = Pair::new(memory.clone(), memory);
+    pair.settle();
+    for at in 0..2 {
+        let mut memory = pair.sides[at].memory.clone();
+        let mut event = memory.write(at as u8, b"apart", pair.now);
+        event.sign(&device(at as u8));
+        memory.admit(event);
+        pair.sides[at].memory = memory;
+    }
+    let before = pair.bytes();
+    pair.reconnect();
+    pair.settle();
+    assert!(pair.bytes() - before < 1_500, "{} bytes", pair.bytes() - before);
+}
+
+#[test]
+fn a_long_history_flows_under_credit() {
+    let mut memory = Memory::default();
+    for at in 0..24 {
+        let mut payload = vec![0; 900_000];
+        ChaCha20Rng::seed_from_u64(at).fill_bytes(&mut payload);
+        let mut event = memory.write(2, &payload, 1000 + at);
+        event.sign(&device(2));
+        memory.admit(event);
+    }
+    let mut pair = Pair::new(memory, Memory::default());
+    let mut starved = false;
+    while !pair.equal() {
+        if !(pair.deliver(0) | pair.deliver(1)) {
+            pair.pass_time(pair.now + 10_000);
+        }
+        starved |= pair.sides[0].session.status().waiting == Waiting::AwaitingCredit;
+        let under_way: usize = pair.sides[1].inbox.iter().map(Vec::len).sum();
+        assert!(under_way as u64 <= CREDIT_WINDOW_BYTES + FRAME_BYTES_MAX as u64);
+    }
+    assert!(starved, "less than the window would not show that it binds");
+    assert_eq!(pair.sides[1].memory.events.len(), 24);
 }

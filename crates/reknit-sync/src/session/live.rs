@@ -1,10 +1,10 @@
 //! Events as they happen: pushed if written here, held back a moment if learnt elsewhere.
 
-use super::{History, Output, Session, Source, Stage, contains, meet};
+use super::{History, HistoryError, Output, Session, Source, Stage, contains, meet};
 use crate::close::CloseReason;
 use crate::limits::{FRONTIER_TIPS_MAX, HAVE_DELAY_MS, RELAY_DELAY_MS, TIPS_MAX};
 use crate::message::Message;
-use crate::missing::Missing;
+use crate::missing::{Missing, Range};
 use reknit_types::{DeviceId, Dot, Tip};
 use std::collections::BTreeMap;
 
@@ -30,7 +30,7 @@ impl Relay {
 
     /// When something is to be done.
     pub(super) fn next_wakeup(&self) -> Option<u64> {
-        let relay = (!self.ripe.is_empty()).then_some(self.ripe_at);
+        let relay = (!self.is_empty()).then_some(self.ripe_at);
         let have = (!self.haves.is_empty()).then_some(self.have_at);
         relay.into_iter().chain(have).min()
     }
@@ -53,18 +53,24 @@ impl Relay {
     }
 
     /// Moves the generation that has waited long enough into `missing`.
-    fn ripen(&mut self, now_ms: u64, missing: &mut Missing) {
+    fn ripen(
+        &mut self,
+        now_ms: u64,
+        missing: &mut Missing,
+        history: &dyn History,
+    ) -> Result<(), HistoryError> {
         if !self.ripe.is_empty() && now_ms < self.ripe_at {
-            return;
+            return Ok(());
         }
-        missing.append(&mut self.ripe);
+        append(missing, &mut self.ripe, history)?;
         self.ripe = std::mem::take(&mut self.fresh);
         self.ripe_at = now_ms.saturating_add(RELAY_DELAY_MS);
+        Ok(())
     }
 
-    fn flush(&mut self, missing: &mut Missing) {
-        missing.append(&mut self.ripe);
-        missing.append(&mut self.fresh);
+    fn flush(&mut self, missing: &mut Missing, history: &dyn History) -> Result<(), HistoryError> {
+        append(missing, &mut self.ripe, history)?;
+        append(missing, &mut self.fresh, history)
     }
 }
 
@@ -130,7 +136,7 @@ impl Session {
         self.active_at = now_ms;
         match source {
             Source::Local => {
-                self.relay.flush(&mut self.missing);
+                self.relay.flush(&mut self.missing, history)?;
                 dots.iter().try_for_each(|dot| extend(&mut self.missing, dot, history))?;
             }
             Source::FromPeer => {}
@@ -145,17 +151,22 @@ impl Session {
     }
 
     fn hold_back(&mut self, now_ms: u64, dots: &[Dot], history: &dyn History) -> Result<(), CloseReason> {
-        self.relay.ripen(now_ms, &mut self.missing);
+        self.relay.ripen(now_ms, &mut self.missing, history)?;
         dots.iter().try_for_each(|dot| extend(&mut self.relay.fresh, dot, history))?;
         last_of_runs(dots).iter().for_each(|dot| self.relay.note_have(now_ms, dot));
-        self.relay.ripen(now_ms, &mut self.missing);
+        self.relay.ripen(now_ms, &mut self.missing, history)?;
         Ok(())
     }
 
     /// Sends what has waited long enough.
-    pub(super) fn release(&mut self, now_ms: u64, out: &mut Vec<Output>) {
+    pub(super) fn release(
+        &mut self,
+        now_ms: u64,
+        history: &dyn History,
+        out: &mut Vec<Output>,
+    ) -> Result<(), CloseReason> {
         if !matches!(self.stage, Stage::Open) {
-            return;
+            return Ok(());
         }
         if !self.relay.haves.is_empty() && now_ms >= self.relay.have_at {
             let haves = std::mem::take(&mut self.relay.haves).into_iter();
@@ -164,9 +175,10 @@ impl Session {
             });
             out.push(Output::Send(Message::Have(dots.take(FRONTIER_TIPS_MAX).collect())));
         }
-        if !self.relay.ripe.is_empty() && now_ms >= self.relay.ripe_at {
-            self.relay.ripen(now_ms, &mut self.missing);
+        if !self.relay.is_empty() && now_ms >= self.relay.ripe_at {
+            self.relay.ripen(now_ms, &mut self.missing, history)?;
         }
+        Ok(())
     }
 
     /// The peer has this event, which is here too, and with it all of its chain.
@@ -187,15 +199,26 @@ impl Session {
 }
 
 /// Adds a new event of the local history to `missing`.
-fn extend(missing: &mut Missing, dot: &Dot, history: &dyn History) -> Result<(), CloseReason> {
-    let forked = history.frontier().tips(&dot.author).len() > 1;
-    missing.extend(dot, |before| {
-        if !forked {
-            return Ok(true);
-        }
-        let ancestor = history.ancestor(&dot.author, &dot.tip(), before.seq)?;
-        Ok::<_, CloseReason>(ancestor == Some(before.id))
-    })
+fn extend(missing: &mut Missing, dot: &Dot, history: &dyn History) -> Result<(), HistoryError> {
+    let range = Range { after: dot.seq.saturating_sub(1), up_to: dot.tip() };
+    missing.extend(dot.author, range, |before, after| follows(history, &dot.author, before, after))
+}
+
+fn append(missing: &mut Missing, from: &mut Missing, history: &dyn History) -> Result<(), HistoryError> {
+    missing.append(from, |author, before, after| follows(history, author, before, after))
+}
+
+/// Whether the chain of `after` runs through `before`.
+fn follows(
+    history: &dyn History,
+    author: &DeviceId,
+    before: &Tip,
+    after: &Tip,
+) -> Result<bool, HistoryError> {
+    if history.frontier().tips(author).len() <= 1 {
+        return Ok(true);
+    }
+    Ok(history.ancestor(author, after, before.seq)? == Some(before.id))
 }
 
 /// The last event of each author, and of each run whose numbers do not follow on one another.

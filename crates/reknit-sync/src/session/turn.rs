@@ -40,11 +40,12 @@ impl Session {
     }
 
     fn open_deadline(&self) -> Option<(u64, CloseReason)> {
-        let starved = self.starved_since.map(|since| (since + CREDIT_TIMEOUT_MS, CloseReason::NoCredit));
-        let owed =
-            self.shown.owed().then(|| (self.active_at + DELIVERY_TIMEOUT_MS, CloseReason::BrokenPromise));
+        let after = |ms| self.active_at.saturating_add(ms);
+        let starved =
+            self.starved_since.map(|since| (since.saturating_add(CREDIT_TIMEOUT_MS), CloseReason::NoCredit));
+        let owed = self.shown.owed().then(|| (after(DELIVERY_TIMEOUT_MS), CloseReason::BrokenPromise));
         let unequal = !self.receipts.equal;
-        let unequal = unequal.then(|| (self.active_at + UNEQUAL_TIMEOUT_MS, CloseReason::Unequal));
+        let unequal = unequal.then(|| (after(UNEQUAL_TIMEOUT_MS), CloseReason::Unequal));
         [starved, owed, unequal].into_iter().flatten().min()
     }
 
@@ -55,7 +56,7 @@ impl Session {
         history: &dyn History,
         out: &mut Vec<Output>,
     ) -> Result<(), CloseReason> {
-        self.release(now_ms, out);
+        self.release(now_ms, history, out)?;
         self.send_events(now_ms, history, out)?;
         self.exchange_receipts(now_ms, history, out);
         Ok(())
