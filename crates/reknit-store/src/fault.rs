@@ -1,5 +1,6 @@
 use std::{
     io::{self, ErrorKind},
+    ops::{Deref, DerefMut},
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
@@ -40,4 +41,39 @@ pub(crate) fn from_io(error: io::Error) -> StoreError {
 pub(crate) fn guarded<T>(touch: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
     catch_unwind(AssertUnwindSafe(touch))
         .unwrap_or_else(|_| Err(StoreError::Corrupt { what: "a page holds what no page may".into() }))
+}
+
+/// Something of redb's that touches pages of the file when it is dropped too.
+pub(crate) struct Guarded<T>(Option<T>);
+
+impl<T> Guarded<T> {
+    pub(crate) fn new(inner: T) -> Self {
+        Self(Some(inner))
+    }
+}
+
+impl<T> Deref for Guarded<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.0.as_ref().expect("only the drop takes it")
+    }
+}
+
+impl<T> DerefMut for Guarded<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        self.0.as_mut().expect("only the drop takes it")
+    }
+}
+
+impl<T> Drop for Guarded<T> {
+    fn drop(&mut self) {
+        let inner = self.0.take();
+        if let Err(damage) = guarded(|| {
+            drop(inner);
+            Ok(())
+        }) {
+            tracing::error!(%damage, "the store was not closed cleanly");
+        }
+    }
 }

@@ -44,7 +44,18 @@
 //!
 //! A durable commit is one redb transaction with one fsync. A fast commit writes nothing until a durable one, a
 //! flush, or a full write buffer. After a kill, redb reads the whole file once to check it and find its free
-//! pages ([`Recovery::Scan`], the default); [`Recovery::Quick`] spares that and pays in every commit.
+//! pages ([`Recovery::Scan`], the default); [`Recovery::Quick`] spares that and pays in every commit. Measured on two busy
+//! cores, with the commit of above:
+//!
+//! | | a commit | opening 5.7 MB after a kill | 1 GB |
+//! |---|---|---|---|
+//! | scan | 57 µs of CPU, 1 fsync | 11 ms | 2.0 s |
+//! | quick | 106 µs of CPU, 2 fsyncs | 1.6 ms | 0.5 s |
+//!
+//! A peer commits all day and is killed seldom, and a close spares the scan in any case: so scan. redb verifies pages
+//! only in that scan. A damaged page that is met later is [`StoreError::Corrupt`](reknit_engine::store::StoreError).
+//!
+//! `cargo run --release -p reknit-store --example commits` measures all of this anew.
 
 mod disk;
 mod fault;

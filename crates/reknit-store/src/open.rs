@@ -13,7 +13,7 @@ use thiserror::Error;
 
 use crate::{
     disk::Disk,
-    fault::{from_io, guarded, meaning},
+    fault::{Guarded, from_io, guarded, meaning},
     tables,
 };
 
@@ -113,7 +113,7 @@ pub(crate) fn database<B: StorageBackend>(
     path: &Path,
     disk: Disk<B>,
     options: Options,
-) -> Result<Database, OpenError> {
+) -> Result<Guarded<Database>, OpenError> {
     let mut builder = Database::builder();
     builder.set_cache_size(options.cache_bytes);
     let shown = path.to_path_buf();
@@ -121,8 +121,8 @@ pub(crate) fn database<B: StorageBackend>(
         tracing::info!(path = %shown.display(), progress = session.progress(), "recovering the store");
     });
     guarded_open(path, || {
-        let database = builder.create_with_backend(disk).map_err(|error| refusal(path, error))?;
-        match found(path, &begin(path, &database)?)? {
+        let database = Guarded::new(builder.create_with_backend(disk).map_err(|error| refusal(path, error))?);
+        match found(path, &begin(path, &*database)?)? {
             Found::Ours => {}
             Found::Nothing => begin_file(&database).map_err(|error| store(path, meaning(error)))?,
         }
@@ -131,20 +131,21 @@ pub(crate) fn database<B: StorageBackend>(
 }
 
 /// Opens the file at `path` for reading only.
-pub(crate) fn reader(path: &Path, options: Options) -> Result<ReadOnlyDatabase, OpenError> {
+pub(crate) fn reader(path: &Path, options: Options) -> Result<Guarded<ReadOnlyDatabase>, OpenError> {
     guarded_open(path, || {
         let database = Database::builder()
             .set_cache_size(options.cache_bytes)
             .open_read_only(path)
             .map_err(|error| refusal(path, error))?;
-        match found(path, &begin(path, &database)?)? {
+        let database = Guarded::new(database);
+        match found(path, &begin(path, &*database)?)? {
             Found::Ours => Ok(database),
             Found::Nothing => Err(OpenError::NotAStore { path: path.into() }),
         }
     })
 }
 
-pub(crate) fn begin(path: &Path, database: &impl ReadableDatabase) -> Result<ReadTransaction, OpenError> {
+fn begin(path: &Path, database: &impl ReadableDatabase) -> Result<ReadTransaction, OpenError> {
     database.begin_read().map_err(|error| store(path, meaning(error)))
 }
 

@@ -12,7 +12,7 @@ use reknit_engine::store::{Batch, Direction, Durability, KeyRange, Reads, Store,
 
 use crate::{
     disk::Disk,
-    fault::{from_io, guarded, meaning},
+    fault::{Guarded, from_io, guarded, meaning},
     open::{self, OpenError, Options, Recovery},
     tables::{self, Tables},
 };
@@ -25,7 +25,7 @@ pub const FAST_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Dropping it makes fast commits durable and leaves the file ready for an opening that needs no recovery.
 /// Snapshots still held then answer [`StoreError::Closed`].
 pub struct RedbStore {
-    database: Database,
+    database: Guarded<Database>,
     path: PathBuf,
     bytes: Arc<AtomicU64>,
     recovery: Recovery,
@@ -40,7 +40,7 @@ pub struct RedbReader {
     tables: Tables,
     path: PathBuf,
     /// Closes the file when it goes, and with it the tables.
-    _database: ReadOnlyDatabase,
+    _database: Guarded<ReadOnlyDatabase>,
 }
 
 /// How large a store is. All in bytes.
@@ -89,8 +89,7 @@ impl RedbStore {
     pub fn read_only(path: impl AsRef<Path>, options: Options) -> Result<RedbReader, OpenError> {
         let path = path.as_ref();
         let database = open::reader(path, options)?;
-        let tables = Tables::open(&open::begin(path, &database)?)
-            .map_err(|error| open::store(path, meaning(error)))?;
+        let tables = last_commit(&*database).map_err(|error| open::store(path, error))?;
         Ok(RedbReader { tables, path: path.into(), _database: database })
     }
 
@@ -140,14 +139,10 @@ impl RedbStore {
         match self.last.get() {
             Some(last) => Ok(last),
             None => {
-                let tables = self.tables()?;
+                let tables = last_commit(&*self.database)?;
                 Ok(self.last.get_or_init(|| tables))
             }
         }
-    }
-
-    fn tables(&self) -> Result<Tables, StoreError> {
-        guarded(|| Tables::open(&self.database.begin_read().map_err(meaning)?).map_err(meaning))
     }
 
     fn write(&self, batch: &Batch, durability: Durability) -> Result<(), redb::Error> {
@@ -208,7 +203,7 @@ impl Store for RedbStore {
     }
 
     fn snapshot(&self) -> Result<Box<dyn Reads + Send + Sync>, StoreError> {
-        Ok(Box::new(self.tables()?))
+        Ok(Box::new(last_commit(&*self.database)?))
     }
 }
 
@@ -263,6 +258,10 @@ impl fmt::Debug for RedbReader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedbReader").field("path", &self.path).finish_non_exhaustive()
     }
+}
+
+fn last_commit(database: &impl ReadableDatabase) -> Result<Tables, StoreError> {
+    guarded(|| Tables::open(&database.begin_read().map_err(meaning)?).map_err(meaning))
 }
 
 /// What redb remembers of a fast commit, beside its bytes, until a durable one: a few freed and allocated pages.

@@ -8,19 +8,22 @@ use reknit_engine::store::{
     Batch, Change, Direction, KeyRange, Reads, StoreError, Table, Visit, is_inverted,
 };
 
-use crate::fault::{guarded, meaning};
+use crate::fault::{Guarded, guarded, meaning};
 
 /// One consistent state of the file.
 pub(crate) struct Tables {
-    log: ReadOnlyTable<&'static [u8], &'static [u8]>,
-    state: ReadOnlyTable<&'static [u8], &'static [u8]>,
+    log: Guarded<ReadOnlyTable<&'static [u8], &'static [u8]>>,
+    state: Guarded<ReadOnlyTable<&'static [u8], &'static [u8]>>,
 }
 
 type Definition = TableDefinition<'static, &'static [u8], &'static [u8]>;
 
 impl Tables {
     pub(crate) fn open(transaction: &ReadTransaction) -> Result<Self, TableError> {
-        Ok(Self { log: transaction.open_table(LOG)?, state: transaction.open_table(STATE)? })
+        Ok(Self {
+            log: Guarded::new(transaction.open_table(LOG)?),
+            state: Guarded::new(transaction.open_table(STATE)?),
+        })
     }
 
     pub(crate) fn stats(&self) -> Result<[TableStats; 2], StoreError> {
@@ -31,9 +34,9 @@ impl Tables {
 impl Reads for Tables {
     fn with(&self, table: Table, key: &[u8], visit: &mut dyn FnMut(&[u8])) -> Result<bool, StoreError> {
         let found = guarded(|| match Place::of(table) {
-            Place::Log => ReadableTable::get(&self.log, key).map_err(meaning),
+            Place::Log => ReadableTable::get(&*self.log, key).map_err(meaning),
             Place::State(number) => {
-                ReadableTable::get(&self.state, prefixed(number, key).as_slice()).map_err(meaning)
+                ReadableTable::get(&*self.state, prefixed(number, key).as_slice()).map_err(meaning)
             }
         })?;
         let Some(found) = found else { return Ok(false) };
