@@ -1,7 +1,9 @@
 //! Nested JSON with maps, lists and text (automerge).
 
+mod claims;
 mod delta;
 mod edit;
+mod history;
 mod json;
 mod merge;
 mod path;
@@ -15,6 +17,7 @@ use crate::waiting::Waiting;
 use automerge::transaction::CommitOptions;
 use automerge::{ActorId, AutoCommit, AutomergeError, LoadOptions, ObjType, OnPartialLoad, ROOT};
 use automerge::{TextEncoding, VerificationMode};
+use history::History;
 use merge::{Merge, actor_of};
 use reknit_types::CrdtKind;
 use std::fmt;
@@ -108,11 +111,11 @@ impl Document {
             .verification_mode(VerificationMode::DontCheck);
         let loaded = catch_unwind(AssertUnwindSafe(|| {
             let mut doc = AutoCommit::load_with_options(saved.body, options).ok()?.with_actor(nobody());
-            let seqs = merge::seqs(&mut doc);
-            Some((doc, seqs))
+            let history = History::read(&mut doc);
+            Some((doc, history))
         }));
-        let (doc, seqs) = loaded.ok().flatten().ok_or(LoadError::Damaged(CrdtKind::Document))?;
-        let merge = Merge { seqs, waiting: saved.waiting, contested: saved.contested, replaying: false };
+        let (doc, history) = loaded.ok().flatten().ok_or(LoadError::Damaged(CrdtKind::Document))?;
+        let merge = Merge { history, waiting: saved.waiting, contested: saved.contested, replaying: false };
         Ok(Self { doc, merge, session: None, committed: Vec::new() })
     }
 
@@ -165,7 +168,7 @@ impl Document {
             return;
         }
         if let Some(change) = self.doc.get_last_local_change() {
-            self.merge.seqs.insert(session.actor.clone(), change.seq());
+            self.merge.history.add(&session.actor, change.start_op().get(), change.max_op());
             self.committed.push(change.raw_bytes().to_vec());
         }
     }

@@ -1,11 +1,20 @@
 //! The delta of a document: the session's nonce, and automerge changes.
 
+use super::claims;
 use crate::error::Void;
 use crate::limits::{DOCUMENT_CHANGES_MAX, DOCUMENT_OPS_MAX};
-use automerge::Change;
+use automerge::legacy::{Key, ObjectId, OpId};
+use automerge::{ActorId, Change, ExpandedChange};
 use reknit_types::limits::PAYLOAD_BYTES_MAX;
 use reknit_types::{DecodeError, Reader, Writer};
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// A change, and the operations of other changes that it refers to.
+pub(crate) struct Parsed {
+    pub(crate) change: Change,
+    pub(crate) refers_to: BTreeSet<(ActorId, u64)>,
+}
 
 /// The bytes of a delta.
 pub(crate) fn encode(nonce: u64, changes: &[Vec<u8>]) -> Vec<u8> {
@@ -18,7 +27,7 @@ pub(crate) fn encode(nonce: u64, changes: &[Vec<u8>]) -> Vec<u8> {
 }
 
 /// The nonce and changes of a delta.
-pub(crate) fn decode(bytes: &[u8]) -> Result<(u64, Vec<Change>), Void> {
+pub(crate) fn decode(bytes: &[u8]) -> Result<(u64, Vec<Parsed>), Void> {
     let mut reader = Reader::new(bytes);
     let nonce = u64::from_le_bytes(reader.array("nonce")?);
     let count = reader.count(DOCUMENT_CHANGES_MAX, "changes")?;
@@ -32,25 +41,51 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<(u64, Vec<Change>), Void> {
     Ok((nonce, changes))
 }
 
-fn decode_change(bytes: &[u8]) -> Result<Change, Void> {
-    // A compressed change could unpack to anything; only plain ones are read.
-    if bytes.get(CHUNK_TYPE_AT) != Some(&PLAIN_CHANGE) {
-        return Err(Void::Shape(DecodeError::Invalid("change")));
-    }
-    let decoded = catch_unwind(AssertUnwindSafe(|| Change::try_from(bytes)));
-    let change = decoded
-        .map_err(|_| Void::Refused("automerge cannot decode it".to_owned()))?
-        .map_err(|error| Void::Refused(error.to_string()))?;
-    let plain = change.timestamp() == 0 && change.message().is_none() && change.author().is_none();
-    if !plain || change.is_empty() {
-        return Err(Void::Shape(DecodeError::Invalid("change")));
-    }
-    if change.len() as u64 > DOCUMENT_OPS_MAX {
+fn decode_change(bytes: &[u8]) -> Result<Parsed, Void> {
+    claims::check(bytes)?;
+    let decoded = catch_unwind(AssertUnwindSafe(|| {
+        let change = Change::try_from(bytes).map_err(|error| Void::Refused(error.to_string()))?;
+        let expanded = change.decode();
+        let refers_to = references(&expanded)?;
+        // Automerge keeps operations, not bytes, and encodes a change anew when it is asked for: under another hash,
+        // if these are not the bytes it would have chosen.
+        let plain = expanded.time == 0 && expanded.message.is_none() && expanded.extra_bytes.is_empty();
+        if !plain || Change::from(expanded).raw_bytes() != bytes {
+            return Err(Void::Shape(DecodeError::Invalid("change")));
+        }
+        Ok(Parsed { change, refers_to })
+    }));
+    let parsed = decoded.unwrap_or_else(|_| Err(Void::Refused("automerge cannot decode it".to_owned())))?;
+    if parsed.change.len() as u64 > DOCUMENT_OPS_MAX {
         return Err(Void::Limit { what: "operations", limit: DOCUMENT_OPS_MAX });
     }
-    Ok(change)
+    if parsed.change.is_empty() {
+        return Err(Void::Shape(DecodeError::Invalid("change")));
+    }
+    Ok(parsed)
 }
 
-/// After four bytes of magic and four of checksum (automerge binary format).
-const CHUNK_TYPE_AT: usize = 8;
-const PLAIN_CHANGE: u8 = 1;
+/// The operations of other changes that a change refers to. Each must have a lesser number than what refers to it.
+fn references(change: &ExpandedChange) -> Result<BTreeSet<(ActorId, u64)>, Void> {
+    let start = change.start_op.get();
+    let mut refers_to = BTreeSet::new();
+    for (own, op) in (start..).zip(&change.operations) {
+        let object = match &op.obj {
+            ObjectId::Id(id) => Some(id),
+            ObjectId::Root => None,
+        };
+        let element = match &op.key {
+            Key::Seq(element) => element.as_opid(),
+            Key::Map(_) => None,
+        };
+        for OpId(number, actor) in object.into_iter().chain(element).chain(op.pred.iter()) {
+            if *number >= own {
+                return Err(Void::Refused("it refers to what comes after it".to_owned()));
+            }
+            if *actor != change.actor_id || *number < start {
+                refers_to.insert((actor.clone(), *number));
+            }
+        }
+    }
+    Ok(refers_to)
+}

@@ -1,6 +1,7 @@
 //! Which deltas of a document merge, wait, or compete for a place.
 
-use super::delta;
+use super::delta::{self, Parsed};
+use super::history::History;
 use crate::contract::{Applied, Edit};
 use crate::error::Void;
 use crate::identity::Place;
@@ -13,8 +14,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 /// What a document knows beside its content.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Merge {
-    /// Changes so far, by actor.
-    pub(crate) seqs: BTreeMap<ActorId, u64>,
+    pub(crate) history: History,
     pub(crate) waiting: Waiting,
     pub(crate) contested: bool,
     /// Whether this is a replay in canonical order, where an edit whose place is taken is skipped.
@@ -113,19 +113,19 @@ impl Merge {
     ) -> Result<Applied, Void> {
         let (nonce, changes) = delta::decode(edit.delta)?;
         let actor = actor_of(place, edit.origin.author, nonce);
-        if changes.iter().any(|change| *change.actor_id() != actor) {
+        if changes.iter().any(|parsed| *parsed.change.actor_id() != actor) {
             return Err(Void::Identity);
         }
         if self.contested {
             return Ok(Applied::Contested);
         }
         let mut answer = Applied::Known;
-        for change in changes {
-            match self.judge(doc, batch, &change)? {
+        for parsed in changes {
+            match self.judge(doc, batch, &parsed)? {
                 Verdict::Known => {}
                 Verdict::Fits => {
-                    self.seqs.insert(actor.clone(), change.seq());
-                    batch.push(change);
+                    self.history.add(&actor, parsed.change.start_op().get(), parsed.change.max_op());
+                    batch.push(parsed.change);
                     answer = Applied::Merged;
                 }
                 Verdict::Waits => {
@@ -142,11 +142,12 @@ impl Merge {
         Ok(answer)
     }
 
-    fn judge(&self, doc: &mut AutoCommit, batch: &Batch, change: &Change) -> Result<Verdict, Void> {
+    fn judge(&self, doc: &mut AutoCommit, batch: &Batch, parsed: &Parsed) -> Result<Verdict, Void> {
+        let change = &parsed.change;
         if batch.max_op(doc, &change.hash()).is_some() {
             return Ok(Verdict::Known);
         }
-        let next = self.seqs.get(change.actor_id()).copied().unwrap_or(0).saturating_add(1);
+        let next = self.history.changes(change.actor_id()).saturating_add(1);
         if change.seq() < next {
             return Ok(Verdict::Overlaps);
         }
@@ -163,7 +164,8 @@ impl Merge {
                 "its operations are not numbered on from what it builds on".to_owned(),
             ));
         }
-        Ok(if change.seq() == next { Verdict::Fits } else { Verdict::Waits })
+        let complete = parsed.refers_to.iter().all(|(actor, number)| self.history.has_op(actor, *number));
+        Ok(if complete && change.seq() == next { Verdict::Fits } else { Verdict::Waits })
     }
 }
 
@@ -189,16 +191,6 @@ impl Batch {
             Err(_) => Err(Broken("automerge cannot apply it".to_owned())),
         }
     }
-}
-
-/// How many changes each actor made.
-pub(crate) fn seqs(doc: &mut AutoCommit) -> BTreeMap<ActorId, u64> {
-    let mut seqs = BTreeMap::new();
-    for meta in doc.get_changes_meta(&[]) {
-        let seq = seqs.entry(meta.actor.into_owned()).or_insert(0);
-        *seq = meta.seq.max(*seq);
-    }
-    seqs
 }
 
 /// The automerge actor of an author in a session.
