@@ -60,3 +60,31 @@ impl Announce {
 }
 
 const VERSION: u8 = 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use reknit_types::{DeviceId, EventId};
+
+    fn dot(at: u8) -> Dot {
+        Dot { author: DeviceId::from_bytes([at; 32]), seq: 1, id: EventId::from_bytes([at; 32]) }
+    }
+
+    #[test]
+    fn a_frame_comes_along_only_if_all_stays_small() {
+        let small = Announce::new(vec![dot(1)], [0; 32], Some(Frame::from_bytes(vec![0; 1000])));
+        assert!(small.frame.is_some());
+        assert_eq!(Announce::decode(&small.encode()), Ok(small));
+        let large =
+            Announce::new(vec![dot(1)], [0; 32], Some(Frame::from_bytes(vec![0; ANNOUNCE_BYTES_MAX])));
+        assert_eq!(large.frame, None);
+        let many = Announce::new((0..200).map(dot).collect(), [0; 32], None);
+        assert_eq!(many.heads.len(), ANNOUNCE_HEADS_MAX);
+    }
+
+    #[test]
+    fn an_announce_beyond_its_bound_is_refused() {
+        let refused = Announce::decode(&vec![VERSION; ANNOUNCE_BYTES_MAX + 1]).unwrap_err();
+        assert!(matches!(refused, DecodeError::TooLong { .. }));
+    }
+}

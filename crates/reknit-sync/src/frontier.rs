@@ -179,3 +179,6 @@ pub(crate) fn decode_entries(reader: &mut Reader<'_>) -> Result<Vec<(DeviceId, V
 }
 
 const ENTRY_BYTES: usize = 72;
+
+#[cfg(test)]
+mod tests;

@@ -103,3 +103,178 @@ proptest! {
         prop_assert_eq!(again, frame);
     }
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_flipped_bit_is_refused_or_changes_nothing(steps in steps(), at: prop::sample::Index, bit in 0u8..8) {
+        let events = history(&steps);
+        let mut bytes = encode(&events).unwrap().into_bytes();
+        let at = at.index(bytes.len());
+        bytes[at] ^= 1 << bit;
+        if let Ok(decoded) = decode_verified(&bytes, space(), &keys()) {
+            let ids = |events: &[VerifiedEvent]| events.iter().map(VerifiedEvent::id).collect::<Vec<_>>();
+            prop_assert_eq!(ids(&decoded), ids(&events));
+        }
+    }
+
+    #[test]
+    fn a_frame_cut_short_is_refused(steps in steps(), at: prop::sample::Index) {
+        let bytes = encode(&history(&steps)).unwrap().into_bytes();
+        prop_assert!(decode_verified(&bytes[..at.index(bytes.len())], space(), &keys()).is_err());
+    }
+
+    #[test]
+    fn a_segment_gives_its_events_and_signatures_back_without_checking_them(
+        steps in steps(), at: prop::sample::Index,
+    ) {
+        let events = history(&steps);
+        let frame = encode(&events).unwrap();
+        let bytes = crate::Segment::new(&events, frame.clone()).encode();
+        let segment = crate::Segment::decode(&bytes).unwrap();
+        prop_assert_eq!(segment.frame(), &frame);
+        let loaded = segment.events(space(), &keys()).unwrap();
+        prop_assert_eq!(shape(&loaded), shape(&events));
+        prop_assert_eq!(encode(&loaded).unwrap(), frame);
+        let mut damaged = bytes.clone();
+        let at = 1 + at.index(32 * segment_lanes(&events));
+        damaged[at] ^= 1;
+        let damaged = crate::Segment::decode(&damaged).unwrap();
+        prop_assert!(damaged.events(space(), &keys()).is_err());
+    }
+
+    #[test]
+    fn a_prefix_ends_every_lane_signed_and_is_the_longest_that_fits(
+        steps in steps(), signed in proptest::collection::vec(any::<bool>(), 40), bytes_max in 0usize..3000,
+    ) {
+        let events = without_signatures(&history(&steps), &signed);
+        let whole: Vec<usize> = (1..=events.len()).filter(|end| encode(&events[..*end]).is_ok()).collect();
+        prop_assert_eq!(prefix(&events, usize::MAX), whole.last().copied().unwrap_or(0));
+        prop_assert_eq!(prefix(&events, 0), whole.first().copied().unwrap_or(0));
+        let taken = prefix(&events, bytes_max);
+        prop_assert!(taken == 0 || whole.contains(&taken));
+        prop_assert!(taken <= prefix(&events, bytes_max + 1000));
+    }
+}
+
+fn segment_lanes(events: &[VerifiedEvent]) -> usize {
+    last_ids(events).len()
+}
+
+/// The same events, of which only some carry their signature.
+fn without_signatures(events: &[VerifiedEvent], signed: &[bool]) -> Vec<VerifiedEvent> {
+    let rebuilt = events.iter().map(|event| {
+        let header = event.header();
+        let key = (0..4).map(device).find(|key| key.id() == header.author).unwrap();
+        let prev = header.prev.map(|id| reknit_types::Tip { seq: header.seq - 1, id });
+        let draft = Draft {
+            kind: header.kind,
+            parents: event.parents().to_vec(),
+            stamp: header.stamp,
+            epoch: header.epoch,
+            payload: event.payload().clone(),
+        };
+        (VerifiedEvent::seal(space(), &key, prev, draft, &keys().0).unwrap(), key)
+    });
+    rebuilt
+        .zip(signed.iter().chain(std::iter::repeat(&true)))
+        .map(|((mut event, key), signed)| {
+            if *signed {
+                event.sign(&key);
+            }
+            event
+        })
+        .collect()
+}
+
+fn one_author(count: usize, payload: &[u8]) -> Vec<VerifiedEvent> {
+    let step = Step {
+        author: 0,
+        back: 0,
+        parents: vec![],
+        ms: 1,
+        control: false,
+        epoch: 0,
+        payload: payload.to_vec(),
+    };
+    history(&vec![step; count])
+}
+
+/// A store without keys, as a relay has.
+struct NoKeys;
+
+impl PayloadKeys for NoKeys {
+    fn payload_key(&self, _: Kind, _: Epoch) -> Option<&PayloadKey> {
+        None
+    }
+}
+
+#[test]
+fn erased_and_sealed_payloads_travel_and_keep_their_ids() {
+    let events = one_author(2, b"secret");
+    let header = events[0].header();
+    let erased = Payload::Erased { len: header.payload_len, hash: header.payload_hash };
+    let draft = Draft {
+        kind: header.kind,
+        parents: vec![],
+        stamp: header.stamp,
+        epoch: header.epoch,
+        payload: erased.clone(),
+    };
+    let key = device(0);
+    let mut first = VerifiedEvent::seal(space(), &key, None, draft, &keys().0).unwrap();
+    assert_eq!(first.id(), events[0].id());
+    first.sign(&key);
+    let frame = encode(&[first, events[1].clone()]).unwrap();
+    let decoded = decode_verified(frame.as_bytes(), space(), &keys()).unwrap();
+    assert_eq!(decoded[0].payload(), &erased);
+    assert_eq!(decoded[1].id(), events[1].id());
+    let missing = decode_verified(frame.as_bytes(), space(), &NoKeys).unwrap_err();
+    assert!(matches!(missing, FrameError::Event(EventError::MissingKey(_))));
+}
+
+#[test]
+fn a_lane_that_ends_unsigned_is_refused_by_name() {
+    let events = without_signatures(&one_author(3, b"x"), &[true, true, false]);
+    let refused = encode(&events).unwrap_err();
+    assert_eq!(refused, FrameError::Unsigned { author: device(0).id(), seq: 3 });
+    assert_eq!(prefix(&events, 1 << 20), 2);
+}
+
+#[test]
+fn events_out_of_order_are_refused() {
+    let mut events = one_author(2, b"x");
+    events.swap(0, 1);
+    let other = history(&[
+        Step { author: 0, back: 0, parents: vec![], ms: 1, control: false, epoch: 0, payload: vec![] },
+        Step { author: 1, back: 0, parents: vec![0], ms: 1, control: false, epoch: 0, payload: vec![] },
+        Step { author: 2, back: 0, parents: vec![0, 1], ms: 1, control: false, epoch: 0, payload: vec![] },
+    ]);
+    let swapped = [other[2].clone(), other[0].clone(), other[1].clone()];
+    assert!(matches!(encode(&swapped), Err(FrameError::Order { .. })));
+}
+
+#[test]
+fn a_body_that_claims_more_than_a_frame_holds_is_refused_before_it_is_unpacked() {
+    let bomb = zstd::bulk::compress(&vec![0; FRAME_BODY_BYTES_MAX + 1], 1).unwrap();
+    assert!(bomb.len() < 1000);
+    let refused = pack::decompress(&bomb, FRAME_BODY_BYTES_MAX as u64 + 1).unwrap_err();
+    assert_eq!(refused, FrameError::TooLarge);
+    assert_eq!(pack::decompress(&bomb, 100).unwrap_err(), FrameError::Compression);
+}
+
+#[test]
+fn what_repeats_is_compressed() {
+    let events = one_author(200, b"the same words in every event, as people write them");
+    let frame = encode(&events).unwrap();
+    assert_eq!(frame.as_bytes()[0], FORM_ZSTD);
+    assert!(frame.as_bytes().len() < 200 * 10, "{} bytes", frame.as_bytes().len());
+}
+
+#[test]
+fn more_events_than_a_frame_holds_are_refused() {
+    let events = vec![one_author(1, b"x").remove(0); FRAME_EVENTS_MAX + 1];
+    assert_eq!(encode(&events), Err(FrameError::TooLarge));
+    assert_eq!(encode(&[]), Err(FrameError::Empty));
+}

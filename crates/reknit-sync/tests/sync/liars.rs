@@ -1,0 +1,327 @@
+//! Whatever a peer says, a session ends with a reason or goes on; it never panics and never grows without bound.
+
+use crate::support::{Memory, device, keys, session, space};
+use proptest::prelude::*;
+use reknit_sync::limits::{
+    ANSWER_TIMEOUT_MS, CREDIT_TIMEOUT_MS, CREDIT_WINDOW_BYTES, DELIVERY_TIMEOUT_MS, FRAME_BYTES_MAX,
+    UNEQUAL_TIMEOUT_MS,
+};
+use reknit_sync::{
+    Against, Announce, CloseReason, Frame, Frontier, Hello, History, HistoryError, Locate, Message, Missing,
+    Opening, Output, Phase, Probe, Receipt, Role, Segment, Session, Source, frame,
+};
+use reknit_types::{DeviceId, Dot, EventId, Signature, Tip};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+const NOW: u64 = 1_000_000;
+
+fn memory(events: u64) -> Memory {
+    let mut memory = Memory::default();
+    for at in 0..events {
+        let mut event = memory.write(2, b"x", NOW + at);
+        event.sign(&device(2));
+        memory.admit(event);
+    }
+    memory
+}
+
+fn hello(memory: &Memory) -> Message {
+    let (digest, events) = (memory.frontier.digest(), memory.event_count());
+    Message::Hello(Hello { version: 1, digest, events, now_ms: NOW, base: None })
+}
+
+fn frontier(memory: &Memory, against: Against) -> Message {
+    Message::Frontier { against, entries: memory.frontier.delta(&Frontier::default()) }
+}
+
+/// A session in this role, started, after these messages; and the reason it closed for, if it did.
+struct Talk<H> {
+    session: Session,
+    history: H,
+    out: Vec<Output>,
+}
+
+impl<H: History> Talk<H> {
+    fn new(role: Role, history: H) -> Self {
+        let session = Session::new(space(), Arc::new(device(0)), device(1).id(), role);
+        let mut talk = Self { session, history, out: Vec::new() };
+        talk.session.start(NOW, &talk.history, &mut talk.out);
+        talk
+    }
+
+    fn say(mut self, message: Message) -> Self {
+        self.session.on_message(NOW, message, &self.history, &mut self.out);
+        self
+    }
+
+    fn wait(mut self, ms: u64) -> Self {
+        self.session.on_tick(NOW + ms, &self.history, &mut self.out);
+        self
+    }
+
+    fn closed(&self) -> Option<CloseReason> {
+        match self.session.status().phase {
+            Phase::Closed(reason) => {
+                assert_eq!(self.out.last(), Some(&Output::Close(reason)));
+                Some(reason)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// An initiator that is equal to its peer.
+fn equal() -> Talk<Memory> {
+    let memory = memory(3);
+    let hello = hello(&memory);
+    Talk::new(Role::Initiator, memory).say(hello)
+}
+
+/// A responder with three events whose peer has none.
+fn ahead() -> Talk<Memory> {
+    let nothing = Memory::default();
+    let entries = vec![(device(2).id(), vec![])];
+    Talk::new(Role::Responder, memory(3))
+        .say(hello(&nothing))
+        .say(Message::Frontier { against: Against::Yours, entries })
+}
+
+/// An initiator whose peer says that it has events of an unknown author.
+fn behind() -> Talk<Memory> {
+    let theirs = memory(5);
+    Talk::new(Role::Initiator, Memory::default())
+        .say(hello(&theirs))
+        .say(frontier(&theirs, Against::Nothing))
+        .say(Message::Unknown(vec![]))
+}
+
+/// A history that cannot be read.
+struct Broken(Memory);
+
+impl History for Broken {
+    fn frontier(&self) -> &Frontier {
+        self.0.frontier()
+    }
+    fn event_count(&self) -> u64 {
+        self.0.event_count()
+    }
+    fn ids_at(&self, _: &DeviceId, _: u64) -> Result<Vec<EventId>, HistoryError> {
+        Err(HistoryError("disk gone".into()))
+    }
+    fn ancestor(&self, _: &DeviceId, _: &Tip, _: u64) -> Result<Option<EventId>, HistoryError> {
+        Err(HistoryError("disk gone".into()))
+    }
+    fn last_shared(&self) -> Option<[u8; 32]> {
+        None
+    }
+    fn past_frontier(&self, _: &[u8; 32]) -> Option<Frontier> {
+        None
+    }
+    fn next_frame(&self, _: &mut Missing, _: usize) -> Result<Option<Frame>, HistoryError> {
+        Err(HistoryError("disk gone".into()))
+    }
+}
+
+fn over_credit() -> Option<CloseReason> {
+    let mut talk = equal();
+    let bytes = CREDIT_WINDOW_BYTES as usize + FRAME_BYTES_MAX + 1;
+    talk.session.on_events(NOW, (&[], bytes), &talk.history, &mut talk.out);
+    talk.closed()
+}
+
+/// A sender whose frames are never taken in.
+fn starved() -> Option<CloseReason> {
+    let mut memory = memory(1);
+    for at in 0..8 {
+        let mut event = memory.write(2, &vec![7; 1_000_000], NOW + at);
+        event.sign(&device(2));
+        memory.admit(event);
+    }
+    let mut talk = Talk::new(Role::Responder, Hoard(memory));
+    talk = talk.say(hello(&Memory::default()));
+    let entries = vec![(device(2).id(), vec![])];
+    talk = talk.say(Message::Frontier { against: Against::Yours, entries });
+    for _ in 0..8 {
+        talk = talk.wait(1);
+    }
+    talk.wait(CREDIT_TIMEOUT_MS + 1).closed()
+}
+
+/// A history whose frames are never compressed small: each is as large as a megabyte of noise.
+struct Hoard(Memory);
+
+impl History for Hoard {
+    fn frontier(&self) -> &Frontier {
+        self.0.frontier()
+    }
+    fn event_count(&self) -> u64 {
+        self.0.event_count()
+    }
+    fn ids_at(&self, author: &DeviceId, seq: u64) -> Result<Vec<EventId>, HistoryError> {
+        self.0.ids_at(author, seq)
+    }
+    fn ancestor(&self, author: &DeviceId, tip: &Tip, seq: u64) -> Result<Option<EventId>, HistoryError> {
+        self.0.ancestor(author, tip, seq)
+    }
+    fn last_shared(&self) -> Option<[u8; 32]> {
+        None
+    }
+    fn past_frontier(&self, _: &[u8; 32]) -> Option<Frontier> {
+        None
+    }
+    fn next_frame(&self, missing: &mut Missing, _: usize) -> Result<Option<Frame>, HistoryError> {
+        assert!(!missing.is_empty());
+        Ok(Some(Frame::from_bytes(vec![0; 1_000_000])))
+    }
+}
+
+#[test]
+fn every_reason_to_close_is_reached() {
+    let version = Hello { version: 2, digest: [0; 32], events: 0, now_ms: 0, base: None };
+    let forged = Receipt { digest: [0; 32], signature: Signature::from_bytes([0; 64]) };
+    let probe = Probe { seq: 1, id: [0; 16] };
+    let mut reached = vec![
+        equal().say(Message::Close(CloseReason::Leaving)).closed(),
+        Talk::new(Role::Responder, memory(0)).say(Message::Hello(version)).closed(),
+        equal().say(hello(&memory(3))).closed(),
+        equal().say(Message::Receipt(forged)).closed(),
+        ahead().say(Message::Locate(Locate { tip: 9, probes: vec![probe] })).closed(),
+        equal().say(Message::Events(Frame::from_bytes(vec![]))).closed(),
+        over_credit(),
+        starved(),
+        Talk::new(Role::Initiator, memory(0)).wait(ANSWER_TIMEOUT_MS).closed(),
+        Talk::new(Role::Initiator, memory(0)).say(hello(&memory(3))).wait(ANSWER_TIMEOUT_MS).closed(),
+        behind().wait(DELIVERY_TIMEOUT_MS).closed(),
+        ahead().wait(UNEQUAL_TIMEOUT_MS).closed(),
+        Talk::new(Role::Initiator, Broken(memory(3)))
+            .say(hello(&memory(5)))
+            .say(frontier(&memory(2), Against::Nothing))
+            .closed(),
+    ];
+    for reason in
+        [CloseReason::Superseded, CloseReason::NotMember, CloseReason::Malformed, CloseReason::BadFrame]
+    {
+        let mut talk = equal();
+        talk.session.close(reason, &mut talk.out);
+        assert!(talk.out.contains(&Output::Send(Message::Close(reason))));
+        reached.push(talk.closed());
+    }
+    let reached: BTreeSet<_> = reached.into_iter().map(Option::unwrap).collect();
+    let all: BTreeSet<_> = CloseReason::ALL.iter().copied().collect();
+    assert_eq!(reached, all);
+}
+
+#[test]
+fn reasons_read_back_from_their_bytes_and_each_says_why() {
+    for reason in CloseReason::ALL {
+        assert_eq!(CloseReason::from_byte(reason.to_byte()), *reason);
+        assert!(reason.to_string().contains(' '), "{reason}");
+    }
+    assert_eq!(CloseReason::from_byte(200), CloseReason::Other(200));
+}
+
+#[test]
+fn a_closed_session_says_nothing_more() {
+    let mut talk = equal().say(Message::Close(CloseReason::Leaving));
+    let said = talk.out.len();
+    talk = talk.say(hello(&memory(3))).wait(1_000_000);
+    talk.session.close(CloseReason::BadFrame, &mut talk.out);
+    assert_eq!(talk.out.len(), said);
+    assert_eq!(talk.session.next_wakeup(), None);
+}
+
+fn tips() -> impl Strategy<Value = Vec<Tip>> {
+    let tip = (prop_oneof![1u64..6, any::<u64>()], any::<u8>())
+        .prop_map(|(seq, id)| Tip { seq: seq.max(1), id: EventId::from_bytes([id; 32]) });
+    proptest::collection::btree_set(tip, 0..4).prop_map(|tips| tips.into_iter().collect())
+}
+
+fn dots() -> impl Strategy<Value = Vec<Dot>> {
+    let dot = (0u8..4, any::<u64>(), 0u8..4).prop_map(|(author, seq, id)| Dot {
+        author: device(author).id(),
+        seq,
+        id: EventId::from_bytes([id; 32]),
+    });
+    proptest::collection::vec(dot, 0..6)
+}
+
+fn messages() -> impl Strategy<Value = Message> {
+    let ours = memory(3).frontier.digest();
+    let digest = prop_oneof![Just(ours), Just([0; 32])];
+    let against = prop_oneof![Just(Against::Nothing), Just(Against::Yours), Just(Against::Base([0; 32]))];
+    let probes = proptest::collection::btree_map(any::<u64>(), any::<[u8; 16]>(), 0..4)
+        .prop_map(|probes| probes.into_iter().rev().map(|(seq, id)| Probe { seq, id }).collect());
+    let frontier =
+        (against, proptest::collection::btree_map(0u8..4, tips(), 0..4)).prop_map(|(against, entries)| {
+            let mut entries: Vec<_> =
+                entries.into_iter().map(|(author, tips)| (device(author).id(), tips)).collect();
+            entries.sort();
+            Message::Frontier { against, entries }
+        });
+    prop_oneof![
+        4 => (digest, any::<u64>()).prop_map(|(digest, now_ms)| Message::Hello(Hello {
+            version: 1, digest, events: now_ms, now_ms, base: Some(digest),
+        })),
+        4 => frontier,
+        2 => proptest::collection::btree_set(0u64..4, 0..3)
+            .prop_map(|tips| Message::Unknown(tips.into_iter().collect())),
+        2 => (0u64..4, probes).prop_map(|(tip, probes)| Message::Locate(Locate { tip, probes })),
+        2 => (0u64..4, 0u64..4).prop_map(|(tip, unknown)| Message::Located { tip, unknown }),
+        1 => (0u64..4, any::<u64>(), any::<[u8; 16]>())
+            .prop_map(|(tip, seq, id)| Message::Settled { tip, shared: Some(Probe { seq, id }) }),
+        1 => dots().prop_map(Message::Have),
+        1 => any::<u64>().prop_map(Message::Credit),
+        1 => any::<u8>().prop_map(|code| Message::Close(CloseReason::from_byte(code))),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn no_conversation_makes_a_session_panic(
+        at in 0u8..2,
+        said in proptest::collection::vec((messages(), dots(), any::<u32>(), 0u64..u64::MAX / 8), 0..12),
+    ) {
+        let (mut session, memory) = (session(at), memory(3));
+        let mut out = Vec::new();
+        session.start(0, &memory, &mut out);
+        for (message, dots, bytes, now) in said {
+            session.on_message(now, message, &memory, &mut out);
+            session.on_events(now, (&dots, bytes as usize), &memory, &mut out);
+            session.on_admitted(now, (&[], Source::FromPeer), &memory, &mut out);
+            session.on_tick(now, &memory, &mut out);
+            let _ = (session.status(), session.next_wakeup());
+        }
+        let closes = out.iter().filter(|output| matches!(output, Output::Close(_))).count();
+        prop_assert!(closes <= 1);
+    }
+
+    #[test]
+    fn messages_read_back(message in messages()) {
+        prop_assert_eq!(Message::decode(&message.encode()).unwrap(), message);
+    }
+
+    #[test]
+    fn any_bytes_are_refused_or_are_the_only_encoding(bytes in proptest::collection::vec(any::<u8>(), 0..120), tag in 0u8..14) {
+        let mut bytes = bytes;
+        bytes.insert(0, tag);
+        if let Ok(message) = Message::decode(&bytes) {
+            prop_assert_eq!(message.encode(), bytes.clone());
+        }
+        if let Ok(announce) = Announce::decode(&bytes) {
+            prop_assert_eq!(announce.encode(), bytes.clone());
+        }
+        if let Ok(opening) = Opening::decode(&bytes) {
+            prop_assert_eq!(opening.encode(), bytes.clone());
+        }
+        if let Ok(frontier) = Frontier::decode(&bytes) {
+            prop_assert_eq!(frontier.encode(), bytes.clone());
+        }
+        if let Ok(segment) = Segment::decode(&bytes) {
+            prop_assert_eq!(segment.encode(), bytes.clone());
+            prop_assert!(segment.events(space(), &keys()).is_err());
+        }
+        bytes[0] = 0x10 | (tag & 1);
+        prop_assert!(frame::decode_verified(&bytes, space(), &keys()).is_err());
+    }
+}
