@@ -1,0 +1,214 @@
+//! The peer's side of the network: who is known, what was found, and what to do about it.
+
+use crate::core::{Connection, Core, Task, locked};
+use crate::events::PeerEvent;
+use crate::streams::{Streams, stopped};
+use bytes::Bytes;
+use reknit_engine::store::Table;
+use reknit_engine::{Input, SpaceInfo};
+use reknit_net::{FoundBy, Multiaddr, Net, NetEvent, NetEvents};
+use reknit_sync::{Announce, frame};
+use reknit_types::{DeviceId, Reader};
+use std::collections::BTreeSet;
+use std::sync::{Arc, PoisonError};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, mpsc};
+
+/// Follows the network and the spaces until the peer stops.
+pub(crate) struct Network {
+    pub(crate) core: Arc<Core>,
+    pub(crate) net: Net,
+    pub(crate) streams: Streams,
+    pub(crate) known: BTreeSet<DeviceId>,
+    pub(crate) topics: BTreeSet<[u8; 32]>,
+}
+
+impl Network {
+    /// One loop; every branch is cancel-safe, as receiving from a channel is.
+    pub(crate) async fn run(
+        mut self,
+        mut events: NetEvents,
+        mut publications: mpsc::Receiver<([u8; 32], Vec<u8>)>,
+    ) {
+        let mut news = self.core.events.subscribe();
+        let mut stop = self.core.stop.subscribe();
+        self.follow_spaces();
+        loop {
+            tokio::select! {
+                event = events.next() => match event {
+                    Some(event) => self.on_event(event).await,
+                    None => break,
+                },
+                Some((topic, sealed)) = publications.recv() => self.publish(topic, sealed),
+                space = next_space_change(&mut news) => if space { self.follow_spaces() } else { break },
+                () = stopped(&mut stop) => break,
+            }
+        }
+    }
+
+    fn publish(&self, topic: [u8; 32], sealed: Vec<u8>) {
+        let net = self.net.clone();
+        tokio::spawn(async move {
+            if let Err(error) = net.publish(topic, Bytes::from(sealed)).await {
+                tracing::debug!(%error, "an announce was not published");
+            }
+        });
+    }
+
+    /// Subscribes to the topics of new spaces and stays connected to their members.
+    fn follow_spaces(&mut self) {
+        for info in self.core.space_infos() {
+            let topic = info.keys.topic();
+            if self.topics.insert(topic) {
+                self.follow(topic, &info);
+            }
+            self.know_members(&info);
+        }
+    }
+
+    /// Commands to the network are never awaited by the task that drains its events: each could wait for the other.
+    fn follow(&self, topic: [u8; 32], info: &SpaceInfo) {
+        let (net, space, namespace) = (self.net.clone(), info.id, info.keys.rendezvous());
+        tokio::spawn(async move {
+            let subscribed = net.subscribe(topic).await;
+            if let Err(error) = subscribed.and(net.announce_at_rendezvous(namespace).await) {
+                tracing::warn!(%error, %space, "the space cannot be followed");
+            }
+        });
+    }
+
+    fn know_members(&mut self, info: &SpaceInfo) {
+        let us = self.core.device;
+        for (device, addrs) in &info.hints {
+            let addrs = addrs.iter().filter_map(|addr| addr.parse().ok()).collect();
+            self.know(*device, addrs);
+        }
+        for member in info.members.iter().filter(|member| member.device != us) {
+            if !self.known.contains(&member.device) {
+                let addrs = self.remembered(&member.device);
+                self.know(member.device, addrs);
+            }
+        }
+    }
+
+    fn know(&mut self, device: DeviceId, addrs: Vec<Multiaddr>) {
+        if device == self.core.device {
+            return;
+        }
+        self.known.insert(device);
+        let net = self.net.clone();
+        tokio::spawn(async move {
+            if let Err(error) = net.know(device, addrs).await {
+                tracing::warn!(%device, %error, "the device cannot be kept connected");
+            }
+        });
+    }
+
+    fn remembered(&self, device: &DeviceId) -> Vec<Multiaddr> {
+        let stored = {
+            let store = self.core.store.read().unwrap_or_else(PoisonError::into_inner);
+            store.get(Table::Known, device.as_bytes()).ok().flatten().unwrap_or_default()
+        };
+        let mut reader = Reader::new(&stored);
+        let mut addrs = vec![];
+        while reader.remaining() > 0 {
+            let Ok(bytes) = reader.bytes(ADDRESS_BYTES_MAX, "address") else { break };
+            addrs.extend(Multiaddr::try_from(bytes.to_vec()).ok());
+        }
+        addrs
+    }
+
+    async fn on_event(&mut self, event: NetEvent) {
+        match event {
+            NetEvent::Connected { device, addr, transport } | NetEvent::Moved { device, addr, transport } => {
+                let connection = Connection { addr: addr.clone(), transport };
+                if self.core.connect(device, connection) {
+                    let (address, transport) = (addr.to_string(), transport_text(transport).to_owned());
+                    self.core.tell(PeerEvent::PeerConnected { device, address, transport });
+                }
+                self.input(Input::Connected { device }).await;
+            }
+            NetEvent::Disconnected { device, reason } => {
+                self.core.disconnect(&device);
+                self.core.tell(PeerEvent::PeerDisconnected { device, reason });
+                self.input(Input::Disconnected { device }).await;
+            }
+            NetEvent::Found { device, addrs, by } => self.on_found(device, addrs, by),
+            NetEvent::Gossip { topic, from, data } => self.on_gossip(topic, from, data),
+            NetEvent::Stream(stream) => self.streams.take_inbound(stream),
+            NetEvent::MdnsUnavailable { reason } => {
+                *locked(&self.core.mdns_problem) = Some(reason.clone());
+                self.core.tell(PeerEvent::MdnsUnavailable { reason });
+            }
+            NetEvent::ListenFailed { addr, reason } => {
+                self.core.tell(PeerEvent::ListenFailed { address: addr.to_string(), reason });
+            }
+            event => tracing::debug!(?event, "network"),
+        }
+    }
+
+    /// A device that was found in a space's namespace holds its key, so it is a member or about to be.
+    fn on_found(&mut self, device: DeviceId, addrs: Vec<Multiaddr>, by: FoundBy) {
+        let (how, wanted) = match by {
+            FoundBy::Mdns => ("mdns", self.known.contains(&device)),
+            FoundBy::Identify => ("identify", self.known.contains(&device)),
+            FoundBy::Rendezvous(_) => ("rendezvous", true),
+        };
+        if !wanted {
+            return;
+        }
+        if by != FoundBy::Identify {
+            self.core.tell(PeerEvent::PeerFound { device, by: how.to_owned() });
+        }
+        // Where to look for it after a restart; losing this costs a search.
+        let _ = self.core.inbox.try_send(Task::Remember(device, addrs.clone()));
+        self.know(device, addrs);
+    }
+
+    /// Opens an announce on a worker; what cannot be opened is not ours.
+    fn on_gossip(&self, topic: [u8; 32], from: DeviceId, data: Bytes) {
+        let Some(info) = self.core.space_infos().into_iter().find(|info| info.keys.topic() == topic) else {
+            return;
+        };
+        let core = Arc::clone(&self.core);
+        tokio::task::spawn_blocking(move || {
+            let Ok(plain) = info.keys.open_announce(&data) else { return };
+            let Ok(announce) = Announce::decode(&plain) else { return };
+            let events = match &announce.frame {
+                Some(frame) => {
+                    frame::decode_verified(frame.as_bytes(), info.id, &*info.keys).unwrap_or_default()
+                }
+                None => vec![],
+            };
+            // A hint: when the inbox is full, the session will bring it.
+            let _ =
+                core.inbox.try_send(Task::Input(Input::Gossip { space: info.no, from, announce, events }));
+        });
+    }
+
+    async fn input(&self, input: Input) {
+        // An error means that the peer stops.
+        let _ = self.core.send(Task::Input(input)).await;
+    }
+}
+
+/// Waits until a space changed; `false` when there will be no more news.
+async fn next_space_change(news: &mut broadcast::Receiver<PeerEvent>) -> bool {
+    loop {
+        match news.recv().await {
+            Ok(PeerEvent::SpaceChanged { .. }) | Err(RecvError::Lagged(_)) => return true,
+            Ok(_) => {}
+            Err(RecvError::Closed) => return false,
+        }
+    }
+}
+
+pub(crate) fn transport_text(transport: reknit_net::Transport) -> &'static str {
+    match transport {
+        reknit_net::Transport::Quic => "quic",
+        reknit_net::Transport::Tcp => "tcp",
+        reknit_net::Transport::Relay => "relay",
+    }
+}
+
+const ADDRESS_BYTES_MAX: usize = 512;
