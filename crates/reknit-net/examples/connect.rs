@@ -1,6 +1,7 @@
 //! Measures the network between two peers on loopback: first connection, stream round trips, bulk throughput.
 //!
-//! `cargo run --release -p reknit-net --example connect`
+//! `cargo run --release -p reknit-net --example connect`; with `-- --cold`, the very first connection pays for seeding the TLS
+//! library's randomness.
 
 use futures::{AsyncReadExt, AsyncWriteExt};
 use reknit_net::{Multiaddr, Net, NetConfig, NetEvent, NetEvents, SyncStream};
@@ -18,6 +19,11 @@ const CHUNK_BYTES: usize = 64 << 10;
 async fn main() -> Result<(), Box<dyn Error>> {
     if std::env::var_os("RUST_LOG").is_some() {
         tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_default_env()).init();
+    }
+    if !std::env::args().any(|argument| argument == "--cold") {
+        let started = Instant::now();
+        reknit_net::warm_up().await;
+        println!("first random bytes of the TLS library: {:?}", started.elapsed());
     }
     for listen in ["/ip4/127.0.0.1/udp/0/quic-v1", "/ip4/127.0.0.1/tcp/0"] {
         let listen: Multiaddr = listen.parse()?;
@@ -77,6 +83,7 @@ async fn connects(listen: &Multiaddr) -> Result<(), Box<dyn Error>> {
         a.net.shutdown().await;
         b.net.shutdown().await;
     }
+    println!("  the first connect of all: {:?}", dialler[0]);
     report("first connect, dialler", dialler);
     report("first connect, listener", listener);
     Ok(())

@@ -12,8 +12,9 @@ use std::sync::Arc;
 /// A connection that is authenticated and carries many streams.
 pub(crate) type Connections = Boxed<(PeerId, StreamMuxerBox)>;
 
-/// QUIC and TCP.
+/// QUIC and TCP. Must be called in a Tokio runtime.
 pub(crate) fn direct(keypair: &Keypair, meter: &Arc<Meter>) -> Result<Connections, NetError> {
+    tokio::spawn(warm_up());
     let (quic_meter, tcp_meter) = (Arc::clone(meter), Arc::clone(meter));
     let quic = quic::tokio::Transport::new(quic_config(keypair)).map(move |(peer, muxer), _| {
         (peer, StreamMuxerBox::new(Metered::new(muxer, Arc::clone(&quic_meter))))
@@ -40,6 +41,15 @@ pub(crate) fn with_relay(
         .multiplex(yamux::Config::default())
         .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
     Ok(circuits.or_transport(direct(keypair, meter)?).map(|either, _| either.into_inner()).boxed())
+}
+
+/// Draws the first random bytes of the TLS library, which takes some 20 ms once a process.
+///
+/// [`Net::start`](crate::Net::start) does so in the background. A process that connects right after its start gains by awaiting
+/// or spawning this while it does other things, such as opening its store. See the crate's documentation for the reason.
+pub async fn warm_up() {
+    // A failure shows again, with its consequences, in the first handshake.
+    let _ = tokio::task::spawn_blocking(|| aws_lc_rs::rand::fill(&mut [0])).await;
 }
 
 fn noise_config(keypair: &Keypair) -> Result<noise::Config, NetError> {
