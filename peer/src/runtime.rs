@@ -106,10 +106,10 @@ impl Runtime {
         }
         effects.batch.append(answers.batch);
         self.commit(&mut effects, !answers.flushes.is_empty())?;
+        self.release(effects.outputs);
         for reply in answers.flushes {
             let _ = reply.send(Ok(()));
         }
-        self.release(effects.outputs);
         Ok(())
     }
 
@@ -135,7 +135,10 @@ impl Runtime {
     }
 
     fn release(&mut self, outputs: Vec<Output>) {
-        for output in outputs {
+        // Handles look spaces up by themselves, so what is known of a space is in place before any reply speaks of it.
+        let (spaces, others): (Vec<_>, Vec<_>) =
+            outputs.into_iter().partition(|output| matches!(output, Output::Notice(Notice::Space(_))));
+        for output in spaces.into_iter().chain(others) {
             match output {
                 Output::Reply { request, reply } => self.core.reply(request, reply),
                 Output::Open { link, device, opening, context } => {

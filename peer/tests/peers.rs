@@ -29,7 +29,7 @@ async fn a_guest_joins_and_both_see_each_others_writes() -> Result<()> {
             let mut note = tx.create("notes")?;
             note.set("title", "shared")?.add("stars", 2)?;
             note.text("body")?.push("hello")?;
-            note.document("meta")?.set("tags", serde_json::json!(["x"]))?;
+            note.document("meta")?.set("/tags", serde_json::json!(["x"]))?;
             Ok(note.id())
         })
         .await?;
