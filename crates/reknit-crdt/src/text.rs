@@ -6,6 +6,7 @@ mod cursor;
 mod delta;
 mod layout;
 mod merge;
+mod origins;
 mod update;
 mod words;
 
@@ -21,6 +22,7 @@ use cursor::Cursor;
 use delta::{Delta, Span, Unit, units};
 use layout::Layout;
 use merge::{Merge, client_of};
+use origins::Origins;
 use reknit_types::CrdtKind;
 use std::fmt;
 use thiserror::Error;
@@ -78,39 +80,33 @@ impl Text {
     /// An empty text.
     pub fn new() -> Self {
         let (merge, draft) = (Merge::default(), Delta::default());
-        Self { body: Body::new(NOBODY), merge, session: None, draft, view: None }
+        Self { body: Body::new(), merge, session: None, draft, view: None }
     }
 
     /// The text that [`Crdt::save`] returned these bytes for.
     pub fn load(saved: &[u8]) -> Result<Self, LoadError> {
         let saved = saved::unframe(CrdtKind::Text, saved)?;
-        let (body, clocks) = Body::load(NOBODY, saved.body).ok_or(LoadError::Damaged(CrdtKind::Text))?;
-        let merge = Merge { clocks, waiting: saved.waiting, contested: saved.contested, replaying: false };
+        let (body, origins) = Body::load(saved.body).ok_or(LoadError::Damaged(CrdtKind::Text))?;
+        let merge = Merge { origins, waiting: saved.waiting, contested: saved.contested, replaying: false };
         Ok(Self { body, merge, session: None, draft: Delta::default(), view: None })
     }
 
     /// Begins editing as `identity`. What was edited before and not taken is dropped from the next delta, so take it
     /// first.
-    ///
-    /// Costs a copy of the text when the identity changes, nothing otherwise.
     pub fn open(&mut self, place: &Place<'_>, identity: &Identity) {
-        let session =
-            Session { client: client_of(place, identity.author, identity.nonce), nonce: identity.nonce };
-        if self.session == Some(session) {
-            return;
+        let client = client_of(place, identity.author, identity.nonce);
+        let session = Session { client, nonce: identity.nonce };
+        if self.session != Some(session) {
+            self.session = Some(session);
+            self.draft = Delta::default();
         }
-        let saved = self.body.save();
-        (self.body, self.merge.clocks) = Body::load(session.client, &saved).expect("yrs reads what it wrote");
-        self.session = Some(session);
-        self.draft = Delta::default();
-        self.view = None;
     }
 
     /// Deletes `delete` characters at `position` and inserts `insert` there.
     pub fn splice(&mut self, position: usize, delete: usize, insert: &str) -> Result<(), TextError> {
         let session = self.session.ok_or(TextError::NotOpen)?;
         let inserted = units(insert);
-        if inserted > TEXT_CLOCK_MAX - self.merge.clock(session.client).min(TEXT_CLOCK_MAX) {
+        if inserted > TEXT_CLOCK_MAX - self.merge.origins.clock(session.client).min(TEXT_CLOCK_MAX) {
             return Err(TextError::Full);
         }
         let view = self.view.get_or_insert_with(|| View::new(&self.body));
@@ -178,7 +174,7 @@ impl Text {
 
     fn edit(&mut self, client: u64, at: u32, cut: u32, insert: &str) {
         let Some(view) = &mut self.view else { return };
-        let clock = self.merge.clock(client);
+        let clock = self.merge.origins.clock(client);
         if cut > 0 {
             let mut erased = Delta::new(client, clock);
             view.layout.erase(at, cut).into_iter().for_each(|span| erased.push_span(span));
@@ -191,15 +187,15 @@ impl Text {
         }
         if !insert.is_empty() {
             let mut inserted = Delta::new(client, clock);
-            match view.cursor.as_ref().and_then(|cursor| cursor.run(at, insert)) {
-                Some(run) => {
-                    inserted.push_run(run);
-                    self.body.push(inserted.clone());
-                }
-                None => inserted.push_run(self.body.insert(at, insert)),
-            }
-            view.inserted(at, &inserted);
-            self.merge.clocks.insert(client, inserted.end);
+            let cursor = view.cursor_at(at, &self.merge.origins);
+            inserted.push_run(cursor.run(insert));
+            let span = Span { client, clock, len: inserted.end - clock };
+            cursor.advance(span.len, Unit { client, clock: inserted.end.saturating_sub(1) });
+            view.layout.insert(at, span);
+            view.units += span.len;
+            let honest = self.merge.origins.add(&inserted);
+            debug_assert!(honest, "the gap between two neighbours is one");
+            self.body.push(inserted.clone());
             self.draft.append(inserted);
         }
     }
@@ -211,14 +207,14 @@ impl View {
         Self { units: units(&text), astral: Astral::new(&text), layout: Layout::new(spans), cursor: None }
     }
 
-    /// Follows the insertion of one run.
-    fn inserted(&mut self, at: u32, delta: &Delta) {
-        let Delta { client, start: clock, end, .. } = *delta;
-        let span = Span { client, clock, len: end - clock };
-        let last = Unit { client, clock: end.saturating_sub(1) };
-        self.units += span.len;
-        self.layout.insert(at, span);
-        self.cursor = delta.runs.first().map(|run| Cursor::after(run, at, last));
+    /// The cursor, moved to `at` if it is elsewhere.
+    fn cursor_at(&mut self, at: u32, origins: &Origins) -> &mut Cursor {
+        if self.cursor.as_ref().is_none_or(|cursor| cursor.at() != at) {
+            let (left, right) = self.layout.around(at);
+            let (left, right) = origins.gap(left, right);
+            self.cursor = Some(Cursor::new(at, left, right));
+        }
+        self.cursor.as_mut().expect("set above")
     }
 }
 
@@ -270,9 +266,6 @@ impl fmt::Debug for Text {
             .finish_non_exhaustive()
     }
 }
-
-/// The client of a text that was not opened; it writes nothing.
-const NOBODY: u64 = 0;
 
 #[cfg(test)]
 mod tests;

@@ -1,9 +1,9 @@
 //! The characters of a text, in a yrs document.
 
-use super::delta::{Delta, Run, Span, units};
+use super::delta::{Delta, Span, units};
+use super::origins::Origins;
 use super::update::{self, Block};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use yrs::updates::decoder::Decode as _;
 use yrs::{Any, ClientID, Doc, GetString as _, IdSet, OffsetKind, Options, Out, ReadTxn as _, Snapshot};
@@ -19,27 +19,27 @@ pub(crate) struct Body {
 }
 
 impl Body {
-    /// No characters, edited by `client`.
-    pub(crate) fn new(client: u64) -> Self {
-        let mut options = Options::with_guid_and_client_id("".into(), ClientID::new(client));
+    /// No characters.
+    pub(crate) fn new() -> Self {
+        let mut options = Options::with_guid_and_client_id("".into(), ClientID::new(NOBODY));
         options.offset_kind = OffsetKind::Utf16;
         let doc = Doc::with_options(options);
         let root = doc.get_or_insert_text(update::ROOT);
         Self { doc, root, pending: RefCell::default() }
     }
 
-    /// The characters that [`Body::save`] returned these bytes for, and the units inserted by each client.
-    pub(crate) fn load(client: u64, saved: &[u8]) -> Option<(Self, BTreeMap<u64, u32>)> {
+    /// The characters that [`Body::save`] returned these bytes for, and the origins of their units.
+    pub(crate) fn load(saved: &[u8]) -> Option<(Self, Origins)> {
+        let (blocks, _) = update::decode(saved).ok()?;
         let loaded = catch_unwind(AssertUnwindSafe(|| {
-            let body = Self::new(client);
+            let body = Self::new();
             let mut txn = body.doc.transact_mut();
             txn.apply_update(Update::decode_v1(saved).ok()?).ok()?;
             let complete = !txn.has_missing_updates();
-            let clocks = txn.state_vector().iter().map(|(client, clock)| (client.get(), *clock)).collect();
             drop(txn);
-            complete.then_some((body, clocks))
+            complete.then_some(body)
         }));
-        loaded.ok().flatten()
+        Some((loaded.ok().flatten()?, Origins::of(blocks)))
     }
 
     pub(crate) fn save(&self) -> Vec<u8> {
@@ -66,16 +66,6 @@ impl Body {
             self.flush();
         }
         self.pending.get_mut().append(delta);
-    }
-
-    /// Inserts at `at`, as the body's own client. Returns the run that did.
-    pub(crate) fn insert(&self, at: u32, text: &str) -> Run {
-        self.flush();
-        let mut txn = self.doc.transact_mut();
-        self.root.insert(&mut txn, at, text);
-        let (blocks, _) = update::decode(&txn.encode_update_v1()).expect("yrs writes updates of plain text");
-        let (left, right) = blocks.first().map_or((None, None), |block| (block.left, block.right));
-        Run { left, right, text: text.to_owned() }
     }
 
     /// The characters, and the units they are.
@@ -117,3 +107,5 @@ impl Body {
 
 /// Runs and spans that gather before they are handed to yrs: its transactions slow down as they grow.
 const PENDING_PARTS_MAX: usize = 256;
+/// The client of the yrs document, which writes nothing: all edits come to it as updates.
+const NOBODY: u64 = 0;

@@ -12,14 +12,23 @@ pub(crate) struct Cursor {
 }
 
 impl Cursor {
-    /// After a run that was inserted at `at`, and whose last unit is `last`.
-    pub(crate) fn after(run: &Run, at: u32, last: Unit) -> Self {
-        Self { at: at.saturating_add(run.units()), left: Some(last), right: run.right }
+    pub(crate) fn new(at: u32, left: Option<Unit>, right: Option<Unit>) -> Self {
+        Self { at, left, right }
     }
 
-    /// The run that inserts `text` at `at`, if the cursor is there.
-    pub(crate) fn run(&self, at: u32, text: &str) -> Option<Run> {
-        (self.at == at).then(|| Run { left: self.left, right: self.right, text: text.to_owned() })
+    pub(crate) fn at(&self) -> u32 {
+        self.at
+    }
+
+    /// The run that inserts `text` here.
+    pub(crate) fn run(&self, text: &str) -> Run {
+        Run { left: self.left, right: self.right, text: text.to_owned() }
+    }
+
+    /// Moves behind what was inserted here, whose last unit is `last`.
+    pub(crate) fn advance(&mut self, units: u32, last: Unit) {
+        self.at = self.at.saturating_add(units);
+        self.left = Some(last);
     }
 
     /// Follows a deletion of `cut` units at `at`. Its neighbours stay, as deleted ones.

@@ -1,6 +1,6 @@
 //! Which units a text shows, in order: what is deleted by position is found here.
 
-use super::delta::Span;
+use super::delta::{Span, Unit};
 
 /// The visible units of a text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -13,6 +13,21 @@ pub(crate) struct Layout {
 impl Layout {
     pub(crate) fn new(spans: Vec<Span>) -> Self {
         Self { spans, near: (0, 0) }
+    }
+
+    /// The units before and after `at`.
+    pub(crate) fn around(&mut self, at: u32) -> (Option<Unit>, Option<Unit>) {
+        let (index, offset) = self.find(at);
+        let unit = |span: &Span, offset| Unit { client: span.client, clock: span.clock + offset };
+        let right = self.spans.get(index).map(|span| unit(span, offset));
+        let left = match offset.checked_sub(1) {
+            Some(offset) => self.spans.get(index).map(|span| unit(span, offset)),
+            None => index
+                .checked_sub(1)
+                .and_then(|index| self.spans.get(index))
+                .map(|span| unit(span, span.len - 1)),
+        };
+        (left, right)
     }
 
     /// Removes `cut` units from `at` on, which must be there, and returns them.

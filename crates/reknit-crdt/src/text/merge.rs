@@ -2,19 +2,18 @@
 
 use super::body::Body;
 use super::delta::{Delta, Run, Unit};
+use super::origins::Origins;
 use super::update::Block;
 use crate::contract::{Applied, Edit};
 use crate::error::Void;
 use crate::identity::{Place, prefix};
 use crate::waiting::Waiting;
 use reknit_types::DeviceId;
-use std::collections::BTreeMap;
 
 /// What a text knows beside its characters.
 #[derive(Debug, Default)]
 pub(crate) struct Merge {
-    /// Units inserted so far, by client.
-    pub(crate) clocks: BTreeMap<u64, u32>,
+    pub(crate) origins: Origins,
     pub(crate) waiting: Waiting,
     pub(crate) contested: bool,
     /// Whether this is a replay in canonical order, where an edit whose place is taken is skipped.
@@ -71,21 +70,21 @@ impl Merge {
             self.contested |= !self.waiting.keep(edit);
             return Ok(if self.contested { Applied::Contested } else { Applied::Waiting });
         }
-        if !delta.runs.is_empty() {
-            self.clocks.insert(delta.client, delta.end);
+        if !self.origins.add(&delta) {
+            return Err(Void::Refused("it inserts between what never was next to each other".to_owned()));
         }
         body.push(delta);
         Ok(answer)
     }
 
     fn judge(&self, delta: &Delta) -> Verdict {
-        let next = self.clock(delta.client);
+        let next = self.origins.clock(delta.client);
         if !delta.runs.is_empty() && delta.start < next {
             return Verdict::Overlaps;
         }
         let gap = !delta.runs.is_empty() && delta.start > next;
         let end = if delta.runs.is_empty() { next } else { delta.end };
-        let bound = |client| if client == delta.client { end } else { self.clock(client) };
+        let bound = |client| if client == delta.client { end } else { self.origins.clock(client) };
         let mut neighbours = delta.runs.iter().flat_map(|run| [run.left, run.right]).flatten();
         let adrift = neighbours.any(|unit| unit.clock >= bound(unit.client))
             || delta.spans.iter().any(|span| span.end() > bound(span.client));
@@ -94,19 +93,14 @@ impl Merge {
 
     /// Whether the text already holds exactly the runs of the delta, as far as they are not deleted since.
     fn holds(&self, body: &Body, delta: &Delta) -> bool {
-        let others = self.clocks.iter().filter(|(client, _)| **client != delta.client);
-        let since = others.map(|(client, clock)| (*client, *clock)).chain([(delta.client, delta.start)]);
-        let blocks = body.blocks_since(since);
+        let others = self.origins.clocks().filter(|(client, _)| *client != delta.client);
+        let blocks = body.blocks_since(others.chain([(delta.client, delta.start)]));
         let mut clock = delta.start;
         delta.runs.iter().all(|run| {
             let start = Unit { client: delta.client, clock };
             clock = clock.saturating_add(run.units());
             run_is_held(run, start, &blocks)
         })
-    }
-
-    pub(crate) fn clock(&self, client: u64) -> u32 {
-        self.clocks.get(&client).copied().unwrap_or(0)
     }
 }
 

@@ -69,6 +69,48 @@ proptest! {
         prop_assert_ne!(Delta::decode(&bytes, derive).ok(), Some(delta));
     }
 
+    /// Neighbours in the wrong order, or far apart: what no honest text would send, merges the same for all.
+    #[test]
+    fn lies_about_neighbours_end_alike_in_any_order(
+        runs in prop::collection::vec((0usize..3, 0u32..9, 0u32..9, "[x-z]{1,2}"), 1..7), order in any::<u64>(),
+    ) {
+        let name = name();
+        let mut base = Text::new();
+        base.open(&place(&name), &Identity { author: AUTHOR, nonce: 3 });
+        base.splice(0, 0, "abcdef").unwrap();
+        let first = base.take_delta().unwrap();
+        let client = client_of(&place(&name), AUTHOR, 3);
+        // Units of the base, and the first ones of the liars.
+        let clients: Vec<u64> = (10u8..13).map(|who| client_of(&place(&name), DeviceId::from_bytes([who; 32]), 1)).collect();
+        let unit = |number: u32| match number {
+            0 => None,
+            1..7 => Some(Unit { client, clock: number - 1 }),
+            _ => Some(Unit { client: clients[number as usize - 7], clock: 0 }),
+        };
+        let mut clocks = [0u32; 3];
+        let lies: Vec<(DeviceId, Vec<u8>)> = runs.iter().map(|(who, left, right, text)| {
+            let mut delta = Delta::new(clients[*who], clocks[*who]);
+            delta.push_run(delta::Run { left: unit(*left), right: unit(*right), text: text.clone() });
+            clocks[*who] = delta.end;
+            (DeviceId::from_bytes([10 + *who as u8; 32]), delta.encode(1))
+        }).collect();
+        let read = |turn: usize, reverse: bool| {
+            let mut text = Text::new();
+            text.apply(&place(&name), &origin(AUTHOR), &first).unwrap();
+            let mut lies = lies.clone();
+            lies.rotate_left(turn % runs.len());
+            if reverse {
+                lies.reverse();
+            }
+            for (author, delta) in &lies {
+                let _ = text.apply(&place(&name), &origin(*author), delta);
+            }
+            assert!(!text.is_contested());
+            text.to_string()
+        };
+        prop_assert_eq!(read(0, false), read(order as usize % 64, order > u64::MAX / 2));
+    }
+
     #[test]
     fn diff_to_ends_with_the_new_text(old in "[ab🎉 ]{0,20}", new in "[ab🎉 ]{0,20}") {
         let name = name();

@@ -70,8 +70,8 @@ impl Event {
 pub(crate) enum Field {
     Register(Register),
     Counter(Counter),
-    Text(Text),
-    Document(Document),
+    Text(Box<Text>),
+    Document(Box<Document>),
 }
 
 impl Field {
@@ -79,8 +79,8 @@ impl Field {
         match kind {
             CrdtKind::Register => Self::Register(Register::new()),
             CrdtKind::Counter => Self::Counter(Counter::new()),
-            CrdtKind::Text => Self::Text(Text::new()),
-            CrdtKind::Document => Self::Document(Document::new()),
+            CrdtKind::Text => Self::Text(Box::default()),
+            CrdtKind::Document => Self::Document(Box::default()),
         }
     }
 
@@ -88,8 +88,8 @@ impl Field {
         match kind {
             CrdtKind::Register => Self::Register(Register::load(saved).unwrap()),
             CrdtKind::Counter => Self::Counter(Counter::load(saved).unwrap()),
-            CrdtKind::Text => Self::Text(Text::load(saved).unwrap()),
-            CrdtKind::Document => Self::Document(Document::load(saved).unwrap()),
+            CrdtKind::Text => Self::Text(Box::new(Text::load(saved).unwrap())),
+            CrdtKind::Document => Self::Document(Box::new(Document::load(saved).unwrap())),
         }
     }
 
@@ -97,8 +97,8 @@ impl Field {
         match self {
             Self::Register(field) => field,
             Self::Counter(field) => field,
-            Self::Text(field) => field,
-            Self::Document(field) => field,
+            Self::Text(field) => field.as_mut(),
+            Self::Document(field) => field.as_mut(),
         }
     }
 
@@ -111,7 +111,10 @@ impl Field {
                 let insert = ["a", "bcd", "🎉", "", "é", "xyzzy"][usize::from(choice) % 6];
                 let at = at.index(text.len() + 1);
                 let delete = usize::from(choice / 6 % 3).min(text.len() - at);
+                let mut expected: Vec<char> = text.to_string().chars().collect();
+                expected.splice(at..at + delete, insert.chars());
                 text.splice(at, delete, insert).unwrap();
+                assert_eq!(text.to_string(), expected.into_iter().collect::<String>());
                 text.take_delta()
             }
             Self::Document(document) => {

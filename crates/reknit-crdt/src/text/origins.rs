@@ -1,0 +1,164 @@
+//! Between which neighbours every unit of a text was inserted.
+//!
+//! Yrs places a run by its neighbours (YATA; Nicolaescu et al., Near Real-Time Peer-to-Peer Shared Editing, 2016), and
+//! all copies of a text agree only if its author really saw the two next to each other. A liar may name any two. So a
+//! run counts only if one of its neighbours was inserted next to the other: then there was a moment when they were
+//! neighbours, and the run cannot be told from one that somebody typed at that moment. Whoever types here names such
+//! neighbours, see [`Origins::gap`].
+
+use super::delta::{Delta, Run, Unit};
+use super::update::Block;
+use std::collections::BTreeMap;
+
+/// Between which neighbours every unit of a text was inserted.
+#[derive(Debug, Default)]
+pub(crate) struct Origins {
+    clients: BTreeMap<u64, Chain>,
+    /// The first units of pieces, by their left neighbours.
+    children: BTreeMap<Option<Unit>, Vec<Unit>>,
+}
+
+#[derive(Debug, Default)]
+struct Chain {
+    end: u32,
+    pieces: Vec<Piece>,
+}
+
+/// Units typed one after the other: each but the first has the one before to its left, all have the same to the right.
+#[derive(Debug)]
+struct Piece {
+    clock: u32,
+    left: Option<Unit>,
+    right: Option<Unit>,
+}
+
+impl Origins {
+    /// The origins of a text that consists of these blocks.
+    pub(crate) fn of(mut blocks: Vec<Block>) -> Self {
+        blocks.sort_by_key(|block| block.unit);
+        let mut origins = Self::default();
+        for block in blocks {
+            origins.extend(block.unit.client, block.len, block.left, block.right);
+        }
+        origins
+    }
+
+    /// Units inserted so far by a client.
+    pub(crate) fn clock(&self, client: u64) -> u32 {
+        self.clients.get(&client).map_or(0, |chain| chain.end)
+    }
+
+    /// Units inserted so far, by client.
+    pub(crate) fn clocks(&self) -> impl Iterator<Item = (u64, u32)> + '_ {
+        self.clients.iter().map(|(client, chain)| (*client, chain.end))
+    }
+
+    /// Takes the runs of a delta, whose neighbours must be here; `false`, and nothing taken, if two of them never were
+    /// next to each other.
+    pub(crate) fn add(&mut self, delta: &Delta) -> bool {
+        for (count, run) in delta.runs.iter().enumerate() {
+            if !self.allows(run) {
+                self.retract(delta, count);
+                return false;
+            }
+            self.extend(delta.client, run.units(), run.left, run.right);
+        }
+        true
+    }
+
+    /// Neighbours for what is typed between two visible units that no other visible one lies between; `None` is the
+    /// start or end of the text.
+    ///
+    /// The left neighbours form a tree, and the text is a walk through it, parents first. So what hangs from `left` comes
+    /// right after it, and of what hangs there only the branch that leads to `right` is visible.
+    pub(crate) fn gap(&self, left: Option<Unit>, right: Option<Unit>) -> (Option<Unit>, Option<Unit>) {
+        let next = left.and_then(|unit| self.next_in_piece(unit));
+        let hanging = self.children.get(&left).map_or(&[][..], Vec::as_slice);
+        match (next, hanging) {
+            (None, []) => (left, left.and_then(|unit| self.right_of(unit))),
+            (Some(next), []) => (left, Some(next)),
+            (None, [only]) => (left, Some(*only)),
+            (next, [first, ..]) => {
+                let branch = right.and_then(|unit| self.ancestor_below(unit, left));
+                (left, branch.or(next).or(Some(*first)))
+            }
+        }
+    }
+
+    fn allows(&self, run: &Run) -> bool {
+        match (run.left, run.right) {
+            (None, None) => true,
+            (left, Some(right)) if self.left_of(right) == left => true,
+            (Some(left), right) => self.right_of(left) == right,
+            (None, Some(_)) => false,
+        }
+    }
+
+    fn extend(&mut self, client: u64, len: u32, left: Option<Unit>, right: Option<Unit>) {
+        let chain = self.clients.entry(client).or_default();
+        let clock = chain.end;
+        chain.end = clock.saturating_add(len);
+        let previous = clock.checked_sub(1).map(|clock| Unit { client, clock });
+        let joins = previous.is_some() && left == previous;
+        if !joins || chain.pieces.last().is_none_or(|last| last.right != right) {
+            chain.pieces.push(Piece { clock, left, right });
+            self.children.entry(left).or_default().push(Unit { client, clock });
+        }
+    }
+
+    /// Takes back the first runs of a delta.
+    fn retract(&mut self, delta: &Delta, count: usize) {
+        let Some(chain) = self.clients.get_mut(&delta.client) else { return };
+        if count > 0 {
+            chain.end = delta.start;
+        }
+        while let Some(piece) = chain.pieces.pop_if(|piece| piece.clock >= delta.start) {
+            let siblings = self.children.entry(piece.left).or_default();
+            siblings.pop();
+            if siblings.is_empty() {
+                self.children.remove(&piece.left);
+            }
+        }
+    }
+
+    fn left_of(&self, unit: Unit) -> Option<Unit> {
+        let piece = self.piece(unit)?;
+        if piece.clock == unit.clock { piece.left } else { Some(Unit { clock: unit.clock - 1, ..unit }) }
+    }
+
+    fn right_of(&self, unit: Unit) -> Option<Unit> {
+        self.piece(unit)?.right
+    }
+
+    fn piece(&self, unit: Unit) -> Option<&Piece> {
+        let pieces = &self.clients.get(&unit.client)?.pieces;
+        let after = pieces.partition_point(|piece| piece.clock <= unit.clock);
+        pieces.get(after.checked_sub(1)?)
+    }
+
+    /// The unit that was typed right after this one, in the same piece.
+    fn next_in_piece(&self, unit: Unit) -> Option<Unit> {
+        let next = Unit { clock: unit.clock.checked_add(1)?, ..unit };
+        let chain = self.clients.get(&unit.client)?;
+        let starts = self.piece(next).is_none_or(|piece| piece.clock == next.clock);
+        (next.clock < chain.end && !starts).then_some(next)
+    }
+
+    /// Of the units that `unit` hangs from, and itself, the one whose left neighbour is `parent`.
+    fn ancestor_below(&self, unit: Unit, parent: Option<Unit>) -> Option<Unit> {
+        let mut unit = unit;
+        loop {
+            let piece = self.piece(unit)?;
+            let inside = |parent: Unit| {
+                parent.client == unit.client && (piece.clock..unit.clock).contains(&parent.clock)
+            };
+            if let Some(parent) = parent.filter(|parent| inside(*parent)) {
+                return Some(Unit { clock: parent.clock + 1, ..parent });
+            }
+            if piece.left == parent {
+                return Some(Unit { clock: piece.clock, ..unit });
+            }
+            unit = piece.left?;
+        }
+    }
+}
