@@ -51,9 +51,9 @@
 //! watching, mDNS, happy eyeballs and acknowledgement delays have no part in it.
 //!
 //! So the generator is seeded in the background as soon as a network starts, and [`warm_up`] lets a process begin even
-//! earlier. Then the first QUIC connection takes as long as any other: some 2 ms on a busy machine, where TCP takes 1 ms; what
-//! remains is the post-quantum key exchange and two certificates. `cargo run --release -p reknit-net --example connect`
-//! measures it, with `-- --cold` for how it was.
+//! earlier. Then the first QUIC connection takes about as long as any other: 2 to 6 ms, p50 2 ms, on a busy machine where it
+//! took 34 ms and more without, and TCP takes 1 ms. `cargo run --release -p reknit-net --example connect` measures it, with
+//! `-- --cold` for how it was.
 
 mod addresses;
 mod behaviour;
