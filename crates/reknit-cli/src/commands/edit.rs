@@ -1,0 +1,91 @@
+//! `reknit edit`
+
+use super::Context;
+use crate::args::EditArgs;
+use crate::calls::{Begin, Begun, Commit};
+use crate::door::Door;
+use crate::exit::Failure;
+use crate::home::Reach;
+use serde::Serialize;
+use std::ffi::OsString;
+use std::io::Read;
+use std::path::Path;
+use tokio::process::Command;
+
+/// How an edit ended.
+#[derive(Serialize)]
+struct Edited {
+    id: reknit::EntityId,
+    changed: bool,
+}
+
+pub(super) async fn run(context: &Context, args: EditArgs) -> Result<(), Failure> {
+    let edited = context.with(Reach::Offline, async |door| edit(context, door, args).await).await?;
+    context.output.result(&edited, |page| {
+        page.line(if edited.changed {
+            format!("changed {}", edited.id)
+        } else {
+            "nothing changed".to_owned()
+        });
+    })
+}
+
+async fn edit(context: &Context, door: &Door, args: EditArgs) -> Result<Edited, Failure> {
+    let (collection, field) = (args.collection, args.field);
+    let call = Begin { space: context.space.clone(), collection, id: args.id, field: field.clone() };
+    let Begun { draft, id, text } = door.call(call).await?;
+    let new = match args.from {
+        Some(file) => read(&file)?,
+        None => in_editor(&text, &field).await?,
+    };
+    // Editors end the last line, whether the text did or not.
+    let new = match new.strip_suffix('\n') {
+        Some(trimmed) if !text.ends_with('\n') => trimmed.to_owned(),
+        _ => new,
+    };
+    let changed = new != text;
+    if changed {
+        door.call(Commit { draft, text: new }).await?;
+    }
+    Ok(Edited { id, changed })
+}
+
+fn read(file: &Path) -> Result<String, Failure> {
+    let mut text = String::new();
+    let read = if file == Path::new("-") {
+        std::io::stdin().read_to_string(&mut text).map(drop)
+    } else {
+        std::fs::read_to_string(file).map(|read| text = read)
+    };
+    read.map_err(|cause| Failure::while_doing(format!("reading {}", file.display()), cause))?;
+    Ok(text)
+}
+
+/// Lets the user's editor change the text in a file that only the user can read.
+async fn in_editor(text: &str, field: &str) -> Result<String, Failure> {
+    let name: String = field.chars().filter(|char| char.is_alphanumeric()).collect();
+    let failed = |cause: std::io::Error| Failure::while_doing("preparing the text for the editor", cause);
+    let dir = tempfile::Builder::new().prefix("reknit-").tempdir().map_err(failed)?;
+    let file = dir.path().join(format!("{name}.txt"));
+    std::fs::write(&file, text).map_err(failed)?;
+    let editor = editor();
+    // Through the shell, since $EDITOR may hold arguments; the file is an argument of its own.
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(format!("{} \"$1\"", editor.to_string_lossy())).arg("sh").arg(&file);
+    let status = command
+        .status()
+        .await
+        .map_err(|cause| Failure::while_doing(format!("starting {}", editor.to_string_lossy()), cause))?;
+    if !status.success() {
+        return Err(Failure::error(format!(
+            "{} ended with {status}: nothing was changed; set EDITOR to the editor you like",
+            editor.to_string_lossy()
+        )));
+    }
+    read(&file)
+}
+
+fn editor() -> OsString {
+    let set = |name| std::env::var_os(name).filter(|value: &OsString| !value.is_empty());
+    set("VISUAL").or_else(|| set("EDITOR")).unwrap_or_else(|| "vi".into())
+}

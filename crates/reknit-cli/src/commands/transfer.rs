@@ -1,0 +1,212 @@
+//! `reknit import`, `reknit export`: JSON lines
+
+use super::Context;
+use crate::args::{ExportArgs, ImportArgs};
+use crate::calls::{Collections, List, NewEntity, PAGE_ENTITIES_MAX, WriteBatch, Written};
+use crate::door::Door;
+use crate::exit::{Exit, Failure};
+use crate::home::Reach;
+use crate::view::EntityView;
+use serde::Serialize;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, BufWriter, ErrorKind, Read, Write};
+use std::path::Path;
+
+/// What an import or an export did.
+#[derive(Serialize)]
+struct Done {
+    entities: u64,
+}
+
+pub(super) async fn import(context: &Context, args: ImportArgs) -> Result<(), Failure> {
+    let entities =
+        context.with(Reach::Offline, async |door| import_lines(context, door, &args).await).await?;
+    context.output.result(&Done { entities }, |page| page.line(format!("imported {entities} entities")))
+}
+
+async fn import_lines(context: &Context, door: &Door, args: &ImportArgs) -> Result<u64, Failure> {
+    let (mut lines, bytes) = open(&args.file)?;
+    let bar = context.output.bar("import", bytes);
+    let (mut number, mut imported) = (0, 0);
+    loop {
+        let mut entities = Vec::new();
+        let (mut batch_bytes, first) = (0, number + 1);
+        while (entities.len() as u64) < args.batch && batch_bytes < BATCH_BYTES {
+            let Some(line) = next_line(&mut lines)? else { break };
+            number += 1;
+            batch_bytes += line.len();
+            if !line.trim().is_empty() {
+                entities.push(parse_line(&line, number, args.into.as_deref())?);
+            }
+            bar.inc(if bytes.is_some() { line.len() as u64 } else { 1 });
+        }
+        if entities.is_empty() {
+            break;
+        }
+        let call = WriteBatch { space: context.space.clone(), entities };
+        let Written { entities } = door.call(call).await.map_err(|failure| Failure {
+            message: format!(
+                "lines {first} to {number}: {}; {imported} entities before them are in",
+                failure.message
+            ),
+            ..failure
+        })?;
+        imported += entities as u64;
+    }
+    bar.finish_and_clear();
+    Ok(imported)
+}
+
+/// The lines, and how many bytes they have if that is known.
+fn open(file: &Path) -> Result<(Box<dyn BufRead>, Option<u64>), Failure> {
+    if file == Path::new("-") {
+        return Ok((Box::new(BufReader::new(io::stdin())), None));
+    }
+    let failed = |cause: io::Error| {
+        let exit = if cause.kind() == ErrorKind::NotFound { Exit::NotFound } else { Exit::Error };
+        Failure::new(exit, format!("opening {}: {cause}", file.display()))
+    };
+    let open = File::open(file).map_err(failed)?;
+    let metadata = open.metadata().map_err(failed)?;
+    Ok((Box::new(BufReader::new(open)), metadata.is_file().then_some(metadata.len())))
+}
+
+fn next_line(lines: &mut Box<dyn BufRead>) -> Result<Option<String>, Failure> {
+    let mut line = String::new();
+    let read = lines.by_ref().take(LINE_BYTES_MAX + 1).read_line(&mut line);
+    let read = read.map_err(|cause| Failure::while_doing("reading lines", cause))?;
+    if read as u64 > LINE_BYTES_MAX {
+        return Err(Failure::error(format!("a line has more than {LINE_BYTES_MAX} bytes")));
+    }
+    Ok((read > 0).then_some(line))
+}
+
+fn parse_line(line: &str, number: u64, into: Option<&str>) -> Result<NewEntity, Failure> {
+    let refused = |cause: serde_json::Error| {
+        let wanted = match into {
+            Some(_) => "an object of fields",
+            None => {
+                r#"{"collection": .., "fields": {..}}; for plain objects of fields say --into COLLECTION"#
+            }
+        };
+        Failure::usage(format!("line {number} is not {wanted} ({cause})"))
+    };
+    match into {
+        None => serde_json::from_str(line).map_err(refused),
+        Some(collection) => Ok(NewEntity {
+            collection: collection.to_owned(),
+            id: None,
+            deleted: false,
+            fields: serde_json::from_str(line).map_err(refused)?,
+            kinds: Default::default(),
+        }),
+    }
+}
+
+pub(super) async fn export(context: &Context, args: ExportArgs) -> Result<(), Failure> {
+    let entities =
+        context.with(Reach::Offline, async |door| export_lines(context, door, &args).await).await?;
+    match args.output {
+        Some(file) => context.output.result(&Done { entities }, |page| {
+            page.line(format!("exported {entities} entities to {}", file.display()))
+        }),
+        None => Ok(()),
+    }
+}
+
+async fn export_lines(context: &Context, door: &Door, args: &ExportArgs) -> Result<u64, Failure> {
+    let known = door.call(Collections { space: context.space.clone() }).await?;
+    let collections: Vec<String> = match &args.collection {
+        Some(only) if !known.contains_key(only) => {
+            return Err(Failure::not_found(format!("there is no collection {only:?}")));
+        }
+        Some(only) => vec![only.clone()],
+        None => known.keys().cloned().collect(),
+    };
+    let mut out: Box<dyn Write> = match &args.output {
+        Some(file) => {
+            let created = File::create(file);
+            let created = created
+                .map_err(|cause| Failure::while_doing(format!("creating {}", file.display()), cause))?;
+            Box::new(BufWriter::new(created))
+        }
+        None => Box::new(BufWriter::new(io::stdout())),
+    };
+    let total = collections.iter().filter_map(|name| known.get(name)).sum::<usize>() as u64;
+    let bar = context.output.bar("export", args.output.is_some().then_some(total));
+    let mut exported = 0;
+    for collection in collections {
+        let mut after = None;
+        loop {
+            let call = List {
+                space: context.space.clone(),
+                collection: collection.clone(),
+                after,
+                limit: PAGE_ENTITIES_MAX,
+                include_deleted: args.deleted,
+            };
+            let page = door.call(call).await?;
+            page.entities.iter().try_for_each(|entity| write_line(&mut out, entity))?;
+            exported += page.entities.len() as u64;
+            bar.set_position(exported);
+            after = page.next_after;
+            if after.is_none() {
+                break;
+            }
+        }
+    }
+    bar.finish_and_clear();
+    out.flush().map_err(|cause| Failure::while_doing("writing the export", cause))?;
+    Ok(exported)
+}
+
+fn write_line(out: &mut impl Write, entity: &EntityView) -> Result<(), Failure> {
+    let line = serde_json::to_string(entity).map_err(|cause| Failure::error(cause.to_string()))?;
+    match writeln!(out, "{line}") {
+        Err(cause) if cause.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
+        written => written.map_err(|cause| Failure::while_doing("writing the export", cause)),
+    }
+}
+
+/// One line of an import: an entity whose transaction can be no larger.
+const LINE_BYTES_MAX: u64 = 4 << 20;
+/// Bytes of lines after which a batch is sent, so that its transaction stays below the limit of a payload.
+const BATCH_BYTES: usize = 512 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::Kind;
+    use serde_json::json;
+
+    #[test]
+    fn a_line_is_an_entity_or_with_into_its_fields() {
+        let line = r#"{"collection": "songs", "fields": {"plays": 3}, "kinds": {"plays": "counter"}}"#;
+        let entity = parse_line(line, 1, None).unwrap();
+        assert_eq!((entity.collection.as_str(), entity.kinds["plays"]), ("songs", Kind::Counter));
+        let entity = parse_line(r#"{"title": "Blue"}"#, 1, Some("songs")).unwrap();
+        assert_eq!(entity.fields["title"], json!("Blue"));
+    }
+
+    #[test]
+    fn a_line_that_is_none_is_named_by_number() {
+        let failure = parse_line(r#"{"title": "Blue"}"#, 7, None).unwrap_err();
+        assert!(failure.message.starts_with("line 7 ") && failure.message.contains("--into"));
+        assert_eq!(parse_line("[]", 8, Some("songs")).unwrap_err().exit, Exit::Usage);
+    }
+
+    #[test]
+    fn what_is_exported_can_be_imported() {
+        let entity = EntityView {
+            collection: "songs".into(),
+            id: reknit::EntityId::from_bytes([7; 16]),
+            deleted: false,
+            fields: [("title".to_owned(), json!("Blue"))].into(),
+            kinds: [("title".to_owned(), Kind::Text)].into(),
+        };
+        let mut line = Vec::new();
+        write_line(&mut line, &entity).unwrap();
+        let read = parse_line(std::str::from_utf8(&line).unwrap(), 1, None).unwrap();
+        assert_eq!((read.id, read.fields, read.kinds), (Some(entity.id), entity.fields, entity.kinds));
+    }
+}
