@@ -13,11 +13,11 @@ use crate::space::{Head, SpaceState};
 use crate::store::{Batch, Reads, Table, View};
 use reknit_access::{Control, Membership};
 use reknit_crdt::Origin;
-use reknit_sync::limits::TIPS_MAX;
+use reknit_sync::limits::{AUTHORS_MAX, TIPS_MAX};
 use reknit_sync::{Frame, Inserted, Source};
 use reknit_types::limits::STAMP_LEAD_MS_MAX;
-use reknit_types::{DeviceId, Dot, EventId, Kind, Stamp, Tip, Transaction, VerifiedEvent};
-use std::collections::BTreeMap;
+use reknit_types::{DeviceId, Dot, EventId, Kind, Payload, Stamp, Tip, Transaction, VerifiedEvent};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A group of events on its way in.
 pub(crate) struct Arrival {
@@ -32,12 +32,21 @@ pub(crate) struct Arrival {
 /// What became of a group.
 #[derive(Debug)]
 pub(crate) enum Admission {
-    /// Those that were new are in.
-    Admitted(Vec<Admitted>),
-    /// The stamp of one is too far ahead of the local clock.
-    Held { until_ms: u64 },
-    /// One cannot be admitted, so none was.
+    /// Those that were new are in, except those that wait.
+    Admitted(Vec<Admitted>, Option<Waits>),
+    /// One is invalid by its own past, so none was admitted.
     Refused { dot: Dot, reason: Refused },
+}
+
+/// What of a group was not admitted, and may be later.
+#[derive(Debug, Default)]
+pub(crate) struct Waits {
+    /// The stamp of one is too far ahead of the local clock: the first is due then.
+    pub(crate) held_until_ms: Option<u64>,
+    /// One waits for what is not here, or for room.
+    pub(crate) awaiting: Option<(Dot, Refused)>,
+    /// All that wait.
+    pub(crate) events: Vec<EventId>,
 }
 
 /// An event that was taken in, and what it did.
@@ -49,9 +58,10 @@ pub(crate) struct Admitted {
 }
 
 impl Admitted {
-    /// The event as those who watch are told of it.
-    pub(crate) fn committed(&self, space: SpaceNo, local: bool) -> Committed {
-        Committed { space, event: self.dot, stamp: self.stamp, local, changes: self.changes.clone() }
+    /// The event as those who watch are told of it; takes the changes.
+    pub(crate) fn take_committed(&mut self, space: SpaceNo, local: bool) -> Committed {
+        let changes = std::mem::take(&mut self.changes);
+        Committed { space, event: self.dot, stamp: self.stamp, local, changes }
     }
 }
 
@@ -69,7 +79,8 @@ struct Stage {
     tips: BTreeMap<DeviceId, Vec<Tip>>,
     stamps: BTreeMap<EventId, Stamp>,
     membership: Option<Membership>,
-    fresh: Vec<Option<Control>>,
+    /// Those that were here already.
+    known: BTreeSet<EventId>,
 }
 
 /// Admits a group of events, or says why not.
@@ -78,30 +89,116 @@ pub(crate) fn admit(
     desk: &mut Desk<'_>,
     arrival: Arrival,
 ) -> Result<Admission, EngineError> {
-    let lead = |event: &VerifiedEvent| event.header().stamp.ms().saturating_sub(desk.now_ms);
-    let ahead = arrival.events.iter().map(lead).max().unwrap_or(0);
-    if ahead > STAMP_LEAD_MS_MAX && arrival.source != Source::Local {
-        return Ok(Admission::Held { until_ms: desk.now_ms + ahead - STAMP_LEAD_MS_MAX });
-    }
-    let mut stage = Stage::default();
-    let mut fresh = Vec::with_capacity(arrival.events.len());
-    let count = arrival.events.len();
-    for event in arrival.events {
+    let Arrival { events, frame, source, from } = arrival;
+    let count = events.len();
+    let mut sieve = Sieve::default();
+    if source != Source::Local {
         let view = View::new(desk.reads, desk.batch);
-        if is_known(space, &view, &event, &stage)? {
+        sieve.hold_back(space, &view, desk.now_ms, &events)?;
+    }
+    let stage = loop {
+        let view = View::new(desk.reads, desk.batch);
+        match stage(space, &view, &events, &mut sieve)? {
+            Staging::Done(stage) => break stage,
+            Staging::Again if sieve.rounds < SIEVE_ROUNDS_MAX => sieve.rounds += 1,
+            // Too tangled to take apart: all of it waits.
+            Staging::Again => {
+                sieve.authors.extend(events.iter().map(|event| event.header().author));
+                break Stage::default();
+            }
+            Staging::Refused(dot, reason) => return Ok(Admission::Refused { dot, reason }),
+        }
+    };
+    let waits = sieve.waits(&stage, &events);
+    let chosen = &stage.stamps;
+    let fresh: Vec<_> = events.into_iter().filter(|event| chosen.contains_key(&event.id())).collect();
+    let frame = frame.filter(|_| fresh.len() == count);
+    let admitted = take_in(space, desk, fresh, Taking { stage, frame, source, from })?;
+    Ok(Admission::Admitted(admitted, waits))
+}
+
+/// Whose events of a group wait. The last event of each author in a group is the one that is signed, so an author's
+/// events in it wait together; so does what follows them.
+#[derive(Default)]
+struct Sieve {
+    authors: BTreeSet<DeviceId>,
+    held_until_ms: Option<u64>,
+    awaiting: Option<(Dot, Refused)>,
+    rounds: usize,
+}
+
+enum Staging {
+    Done(Stage),
+    /// Another author's events wait, of which some were staged.
+    Again,
+    Refused(Dot, Refused),
+}
+
+impl Sieve {
+    /// Holds back authors whose stamps are too far ahead of the local clock.
+    fn hold_back(
+        &mut self,
+        space: &SpaceState,
+        reads: &dyn Reads,
+        now_ms: u64,
+        events: &[VerifiedEvent],
+    ) -> Result<(), EngineError> {
+        for event in events {
+            let due_ms = event.header().stamp.ms().saturating_sub(STAMP_LEAD_MS_MAX);
+            if due_ms > now_ms && !is_known(space, reads, event, &Stage::default())? {
+                self.authors.insert(event.header().author);
+                self.held_until_ms = Some(self.held_until_ms.map_or(due_ms, |first| first.min(due_ms)));
+            }
+        }
+        Ok(())
+    }
+
+    fn waits(self, stage: &Stage, events: &[VerifiedEvent]) -> Option<Waits> {
+        if self.authors.is_empty() {
+            return None;
+        }
+        let waits = |event: &&VerifiedEvent| {
+            self.authors.contains(&event.header().author) && !stage.known.contains(&event.id())
+        };
+        let events = events.iter().filter(waits).map(VerifiedEvent::id).collect();
+        Some(Waits { held_until_ms: self.held_until_ms, awaiting: self.awaiting, events })
+    }
+}
+
+/// Checks a group against the space and itself, leaving out those that wait.
+fn stage(
+    space: &SpaceState,
+    reads: &dyn Reads,
+    events: &[VerifiedEvent],
+    sieve: &mut Sieve,
+) -> Result<Staging, EngineError> {
+    let mut stage = Stage::default();
+    let mut waiting: BTreeSet<EventId> = BTreeSet::new();
+    for event in events {
+        let author = event.header().author;
+        if is_known(space, reads, event, &stage)? {
+            stage.known.insert(event.id());
             continue;
         }
-        match check(space, &view, &event, &mut stage)? {
-            Ok(control) => {
-                stage.fresh.push(control);
-                fresh.push(event);
+        if !sieve.authors.contains(&author) {
+            let follows = !waiting.is_empty() && event.header().parents.iter().any(|id| waiting.contains(id));
+            let verdict = if follows { None } else { Some(check(space, reads, event, &mut stage)?) };
+            match verdict {
+                Some(Ok(())) => continue,
+                Some(Err(reason)) if reason.is_final() => {
+                    return Ok(Staging::Refused(event.dot(), reason));
+                }
+                Some(Err(reason)) => _ = sieve.awaiting.get_or_insert((event.dot(), reason)),
+                None => {}
             }
-            Err(reason) => return Ok(Admission::Refused { dot: event.dot(), reason }),
+            sieve.authors.insert(author);
+            if stage.tips.contains_key(&author) {
+                return Ok(Staging::Again);
+            }
         }
+        waiting.insert(event.id());
     }
-    let frame = arrival.frame.filter(|_| fresh.len() == count);
-    take_in(space, desk, fresh, Taking { stage, frame, source: arrival.source, from: arrival.from })
-        .map(Admission::Admitted)
+    Ok(Staging::Done(stage))
 }
 
 fn is_known(
@@ -124,15 +221,21 @@ fn check(
     reads: &dyn Reads,
     event: &VerifiedEvent,
     stage: &mut Stage,
-) -> Result<Result<Option<Control>, Refused>, EngineError> {
+) -> Result<Result<(), Refused>, EngineError> {
     let header = event.header();
     if header.space != space.id {
         return Ok(Err(Refused::Space));
     }
+    // Whoever passes an event on could say so of any payload, and the id would still be right.
+    if matches!(event.payload(), Payload::Erased { .. }) {
+        return Ok(Err(Refused::Erased));
+    }
     if let Err(reason) = check_prev(space, reads, event, stage)? {
         return Ok(Err(reason));
     }
-    for parent in event.parents() {
+    let before = header.prev.filter(|prev| !header.parents.contains(prev));
+    let before = before.map(|id| Dot { author: header.author, seq: header.seq - 1, id });
+    for parent in event.parents().iter().chain(&before) {
         let staged = stage.stamps.get(&parent.id).copied();
         let stamp = if staged.is_some() { staged } else { space.stamp_of(reads, parent)? };
         match stamp {
@@ -152,8 +255,13 @@ fn check(
     if let Err(refusal) = membership.check(header, control.as_ref()) {
         return Ok(Err(Refused::Access(refusal)));
     }
+    if space.frontier.authors() + stage.tips.len() >= AUTHORS_MAX
+        && space.frontier.tips(&header.author).is_empty()
+    {
+        return Ok(Err(Refused::Authors(AUTHORS_MAX)));
+    }
     stage.note(space, event, control.as_ref());
-    Ok(Ok(control))
+    Ok(Ok(()))
 }
 
 fn check_prev(
@@ -272,5 +380,14 @@ fn apply(
     };
     let origin = Origin { author: header.author, stamp: header.stamp, event: event.id() };
     let (cells, reads, batch) = (&mut *desk.cells, desk.reads, &mut *desk.batch);
-    Applying { space: space.no, origin, index, cells, reads, batch }.transaction(&transaction)
+    let changes =
+        Applying { space: space.no, origin, index, cells, reads, batch }.transaction(&transaction)?;
+    if space.is_forked(&header.author) {
+        // Only the two branches of a forked chain can claim one place of one identity.
+        desk.cells.suspect(space.no, &transaction);
+    }
+    Ok(changes)
 }
+
+/// Authors of one group are set aside one after the other at most so often.
+const SIEVE_ROUNDS_MAX: usize = 16;

@@ -3,13 +3,16 @@
 //! A text or document is a snapshot and the deltas that came since. Deltas are appended when events are admitted and
 //! folded in bulk when the field is read or too many have gathered. A field that is open follows its deltas.
 
+use crate::contested::{self, CONTESTED};
 use crate::error::EngineError;
 use crate::layout::{CellKey, RowKey, SpaceNo, delta_place};
+use crate::log::LogReader;
 use crate::lru::Lru;
 use crate::row::{Cell, Folding, Row};
 use crate::store::{Batch, Direction, Reads, Table, View};
 use reknit_crdt::{Crdt, Document, Edit, Origin, Place, Text};
-use reknit_types::{CrdtKind, DeviceId, EventId, Reader, Stamp, Writer};
+use reknit_types::{CrdtKind, DeviceId, EventId, Op, Reader, Stamp, Transaction, Writer};
+use std::collections::BTreeSet;
 use std::ops::{Bound, ControlFlow};
 
 /// An open text or document.
@@ -20,7 +23,7 @@ pub(crate) enum Live {
 }
 
 impl Live {
-    fn load(kind: CrdtKind, saved: Option<&[u8]>) -> Result<Self, EngineError> {
+    pub(crate) fn load(kind: CrdtKind, saved: Option<&[u8]>) -> Result<Self, EngineError> {
         let damaged = |error: reknit_crdt::LoadError| EngineError::Damaged(error.to_string());
         Ok(match (kind, saved) {
             (CrdtKind::Document, None) => Self::Document(Box::default()),
@@ -63,6 +66,8 @@ pub(crate) struct OpenField {
     pub(crate) next: (u64, u32),
     /// Deltas that turned out void while following.
     pub(crate) voids: Vec<VoidDelta>,
+    /// Whether it is contested, and that is not noted in the store yet.
+    pub(crate) unsettled: bool,
 }
 
 /// A delta without effect.
@@ -102,14 +107,19 @@ pub(crate) fn load_row(reads: &dyn Reads, key: &RowKey) -> Result<Option<Row>, E
     Ok(row.transpose()?)
 }
 
-/// Opens a text or document: its snapshot, then all deltas since.
+/// Opens a text or document: its snapshot, then all deltas since. A contested one is made anew of all its deltas.
 pub(crate) fn load_field(reads: &dyn Reads, key: &CellKey) -> Result<OpenField, EngineError> {
-    let mut live = None;
-    reads
-        .with(Table::Snapshots, &key.bytes(), &mut |bytes| live = Some(Live::load(key.kind, Some(bytes))))?;
-    let live = live.unwrap_or_else(|| Live::load(key.kind, None))?;
-    let mut field = OpenField { live, next: (0, 0), voids: vec![] };
+    let saved = reads.get(Table::Snapshots, &key.bytes())?;
+    if saved.as_deref() == Some(CONTESTED) {
+        let live = contested::rebuild(key, &contested::kept(reads, key)?)?;
+        return Ok(OpenField { live, next: (0, 0), voids: vec![], unsettled: false });
+    }
+    let live = Live::load(key.kind, saved.as_deref())?;
+    let mut field = OpenField { live, next: (0, 0), voids: vec![], unsettled: false };
     follow(reads, key, &mut field)?;
+    if field.live.crdt().is_contested() {
+        (field.live, field.unsettled) = (contested::rebuild_from_log(reads, key)?, true);
+    }
     Ok(field)
 }
 
@@ -151,7 +161,7 @@ pub(crate) fn encode_delta(origin: &Origin, delta: &[u8]) -> Vec<u8> {
     writer.into_bytes()
 }
 
-fn decode_delta(record: &[u8]) -> Result<(Origin, &[u8]), EngineError> {
+pub(crate) fn decode_delta(record: &[u8]) -> Result<(Origin, &[u8]), EngineError> {
     let mut reader = Reader::new(record);
     let author = DeviceId::decode(&mut reader)?;
     let stamp = Stamp::from_u128(u128::from_be_bytes(reader.array("stamp")?));
@@ -163,8 +173,14 @@ fn decode_delta(record: &[u8]) -> Result<(Origin, &[u8]), EngineError> {
 #[derive(Debug)]
 pub(crate) struct Cells {
     rows: Lru<RowKey, CachedRow>,
+    changed: Vec<RowKey>,
     fields: Lru<CellKey, OpenField>,
-    unfolded: Vec<CellKey>,
+    /// Enough deltas of these have gathered to fold them.
+    unfolded: BTreeSet<CellKey>,
+    /// These may be contested since this round.
+    suspects: BTreeSet<CellKey>,
+    /// These are, and the store does not know it yet.
+    contested: BTreeSet<CellKey>,
 }
 
 #[derive(Debug)]
@@ -175,7 +191,14 @@ struct CachedRow {
 
 impl Cells {
     pub(crate) fn new() -> Self {
-        Self { rows: Lru::new(ROWS_MAX), fields: Lru::new(FIELDS_MAX), unfolded: vec![] }
+        Self {
+            rows: Lru::new(ROWS_MAX),
+            changed: vec![],
+            fields: Lru::new(FIELDS_MAX),
+            unfolded: BTreeSet::new(),
+            suspects: BTreeSet::new(),
+            contested: BTreeSet::new(),
+        }
     }
 
     /// A copy of the row; an empty one for an entity never seen.
@@ -193,7 +216,9 @@ impl Cells {
             self.rows.insert(key.clone(), CachedRow { row, changed: false });
         }
         let cached = self.rows.get_mut(key).expect("it was just put there");
-        cached.changed = true;
+        if !std::mem::replace(&mut cached.changed, true) {
+            self.changed.push(key.clone());
+        }
         Ok(&mut cached.row)
     }
 
@@ -212,8 +237,8 @@ impl Cells {
         if let Cell::Folded(folding) = cell {
             folding.deltas += 1;
             folding.delta_bytes += bytes;
-            if folding.is_due() {
-                self.unfolded.push(key.clone());
+            if folding.is_due() && self.unfolded.len() < UNFOLDED_MAX {
+                self.unfolded.insert(key.clone());
             }
         }
         batch.put(Table::Deltas, key.delta_bytes(place.0, place.1), record);
@@ -222,18 +247,30 @@ impl Cells {
 
     /// The field, opened or brought up to date, for exclusive use.
     pub(crate) fn take_field(&mut self, reads: &dyn Reads, key: &CellKey) -> Result<OpenField, EngineError> {
-        match self.fields.remove(key) {
-            None => load_field(reads, key),
-            Some(mut field) => {
-                follow(reads, key, &mut field)?;
-                Ok(field)
-            }
+        let Some(mut field) = self.fields.remove(key) else { return load_field(reads, key) };
+        follow(reads, key, &mut field)?;
+        if field.live.crdt().is_contested() { load_field(reads, key) } else { Ok(field) }
+    }
+
+    /// Keeps a field open, unless it is contested: the next delta may then change what came before it.
+    pub(crate) fn keep_field(&mut self, key: CellKey, field: OpenField) {
+        if field.unsettled {
+            self.contested.insert(key);
+        } else if !field.live.crdt().is_contested() {
+            self.fields.insert(key, field);
         }
     }
 
-    /// Keeps a field open.
-    pub(crate) fn keep_field(&mut self, key: CellKey, field: OpenField) {
-        self.fields.insert(key, field);
+    /// The author of this transaction has forked its chain: what it edits may be contested now.
+    pub(crate) fn suspect(&mut self, space: SpaceNo, transaction: &Transaction) {
+        for edit in &transaction.edits {
+            let row = RowKey { space, collection: edit.collection.clone(), entity: edit.entity };
+            for op in &edit.ops {
+                if let Op::Edit { field, kind: kind @ (CrdtKind::Text | CrdtKind::Document), .. } = op {
+                    self.suspects.insert(CellKey { row: row.clone(), field: field.clone(), kind: *kind });
+                }
+            }
+        }
     }
 
     /// Folds what is due, at most `count` fields; returns voids found on the way.
@@ -243,29 +280,64 @@ impl Cells {
         batch: &mut Batch,
         count: usize,
     ) -> Result<Vec<(SpaceNo, VoidDelta)>, EngineError> {
+        for key in std::mem::take(&mut self.suspects) {
+            let field = self.take_field(&View::new(reads, batch), &key)?;
+            self.keep_field(key, field);
+        }
         let mut voids = vec![];
         for _ in 0..count {
-            let Some(key) = self.unfolded.pop() else { break };
+            let Some(key) = self.unfolded.pop_first() else { break };
             let view = View::new(reads, batch);
             let mut field = self.take_field(&view, &key)?;
-            let saved = field.live.crdt().save();
-            let deltas = delta_keys(&view, &key)?;
-            let row = self.row_mut(&view, &key.row)?;
-            let folding = Folding { snapshot_bytes: saved.len() as u64, deltas: 0, delta_bytes: 0 };
-            row.cells.insert((key.field.clone(), key.kind), Cell::Folded(folding));
-            deltas.into_iter().for_each(|delta| batch.delete(Table::Deltas, delta));
-            batch.put(Table::Snapshots, key.bytes(), saved);
-            voids.extend(field.voids.drain(..).map(|void| (key.row.space, void)));
+            if !field.live.crdt().is_contested() {
+                let saved = field.live.crdt().save();
+                let deltas = delta_keys(&view, &key)?;
+                let folding = Folding { snapshot_bytes: saved.len() as u64, deltas: 0, delta_bytes: 0 };
+                let row = self.row_mut(&view, &key.row)?;
+                row.cells.insert((key.field.clone(), key.kind), Cell::Folded(folding));
+                deltas.into_iter().for_each(|delta| batch.delete(Table::Deltas, delta));
+                batch.put(Table::Snapshots, key.bytes(), saved);
+                voids.extend(field.voids.drain(..).map(|void| (key.row.space, void)));
+            }
             self.keep_field(key, field);
         }
         Ok(voids)
     }
 
+    /// Puts down in the store what was found to be contested: a mark, and all its deltas for good.
+    pub(crate) fn settle_contested(
+        &mut self,
+        reader: &LogReader<'_>,
+        batch: &mut Batch,
+    ) -> Result<(), EngineError> {
+        let keys: BTreeSet<CellKey> =
+            self.contested.extract_if(.., |key| key.row.space == reader.space).collect();
+        if keys.is_empty() {
+            return Ok(());
+        }
+        contested::gather(reader, &keys, &mut |key, place, record| {
+            batch.put(Table::Deltas, key.delta_bytes(place.0, place.1), record);
+        })?;
+        for key in keys {
+            let row = self.row_mut(reader.reads, &key.row)?;
+            row.cells.insert((key.field.clone(), key.kind), Cell::Folded(Folding::CONTESTED));
+            batch.put(Table::Snapshots, key.bytes(), CONTESTED);
+        }
+        Ok(())
+    }
+
+    /// Whether contested fields of the space are to be put down.
+    pub(crate) fn has_contested(&self, space: SpaceNo) -> bool {
+        self.contested.iter().any(|key| key.row.space == space)
+    }
+
     /// Puts changed rows into the batch and forgets what was used longest ago.
     pub(crate) fn settle(&mut self, batch: &mut Batch) {
-        for (key, cached) in self.rows.iter_mut().filter(|(_, cached)| cached.changed) {
-            batch.put(Table::Rows, key.bytes(), cached.row.encode());
-            cached.changed = false;
+        for key in self.changed.drain(..) {
+            if let Some(cached) = self.rows.get_mut(&key) {
+                batch.put(Table::Rows, key.bytes(), cached.row.encode());
+                cached.changed = false;
+            }
         }
         self.rows.trim(|_| false);
         self.fields.trim(|_| false);
@@ -282,6 +354,9 @@ fn delta_keys(reads: &dyn Reads, key: &CellKey) -> Result<Vec<Vec<u8>>, EngineEr
 }
 
 impl Folding {
+    /// Never due: a contested field keeps all its deltas.
+    const CONTESTED: Self = Self { snapshot_bytes: u64::MAX, deltas: 0, delta_bytes: 0 };
+
     /// Folding rewrites the snapshot, so it waits until the deltas weigh as much: each byte is then rewritten a
     /// logarithmic number of times.
     fn is_due(&self) -> bool {
@@ -291,5 +366,6 @@ impl Folding {
 
 const ROWS_MAX: usize = 4096;
 const FIELDS_MAX: usize = 64;
+const UNFOLDED_MAX: usize = 1024;
 const FOLD_DELTAS_MIN: u64 = 128;
 const FOLD_BYTES_MIN: u64 = 64 * 1024;

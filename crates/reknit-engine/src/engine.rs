@@ -1,16 +1,15 @@
 //! The engine: routes each input to the part whose affair it is, and settles a round into one batch.
 
-use crate::admit::{Admission, Arrival, Desk, admit};
+use crate::admit::{Admission, Arrival, Desk, Waits, admit};
 use crate::cells::Cells;
-use crate::effects::{
-    Committed, Effects, Input, MemberInfo, Notice, Output, Reply, RequestId, Run, SpaceInfo,
-};
-use crate::error::{EngineError, TxError};
+use crate::effects::{Effects, Input, MemberInfo, Notice, Output, Reply, RequestId, Run, SpaceInfo};
+use crate::error::{EngineError, Refused, TxError};
+use crate::joining::Join;
 use crate::layout::{CellKey, SpaceNo, void_key};
 use crate::links::LinkTable;
 use crate::space::SpaceState;
 use crate::status::inspect;
-use crate::store::{Durability, Reads, Table, View};
+use crate::store::{Batch, Durability, Reads, Table, View};
 use crate::tx::{Tx, TxContext, TxState};
 use crate::write::Writing;
 use rand::Rng;
@@ -44,7 +43,7 @@ pub struct Engine {
     pub(crate) rng: ChaCha20Rng,
     pub(crate) table: LinkTable,
     pub(crate) connected: BTreeMap<DeviceId, u64>,
-    pub(crate) joins: Vec<(SpaceNo, RequestId)>,
+    pub(crate) joins: Vec<Join>,
     changed_spaces: BTreeSet<SpaceNo>,
     session_nonce: u64,
 }
@@ -134,19 +133,12 @@ impl Engine {
         reads: &dyn Reads,
         effects: &mut Effects,
     ) -> Result<(), EngineError> {
-        let folded = self.cells.fold(reads, &mut effects.batch, FOLDS_A_ROUND)?;
-        for (space, void) in folded {
-            let (index, op) = void.place;
-            effects.batch.put(Table::Evidence, void_key(space, index, op), void.why.into_bytes());
-        }
-        self.cells.settle(&mut effects.batch);
         for space in self.spaces.values_mut().filter(|space| !space.round.is_empty()) {
             space.log.settle(&mut effects.batch, &self.device)?;
-            if space.log.is_packing_due() {
-                space.pack(reads, &mut effects.batch)?;
-            }
+            space.pack(now_ms, reads, &mut effects.batch)?;
             space.put_round(&mut effects.batch);
         }
+        self.settle_cells(reads, &mut effects.batch)?;
         self.tell_links(&mut Turn { now_ms, reads, effects })?;
         for no in std::mem::take(&mut self.changed_spaces) {
             let info = self.space_info(no)?;
@@ -155,9 +147,27 @@ impl Engine {
         Ok(())
     }
 
+    fn settle_cells(&mut self, reads: &dyn Reads, batch: &mut Batch) -> Result<(), EngineError> {
+        for (space, void) in self.cells.fold(reads, batch, FOLDS_A_ROUND)? {
+            let (index, op) = void.place;
+            batch.put(Table::Evidence, void_key(space, index, op), void.why.into_bytes());
+        }
+        for space in self.spaces.values() {
+            if !self.cells.has_contested(space.no) {
+                continue;
+            }
+            let mut settled = Batch::new();
+            self.cells.settle_contested(&space.log_reader(&View::new(reads, batch)), &mut settled)?;
+            batch.append(settled);
+        }
+        self.cells.settle(batch);
+        Ok(())
+    }
+
     /// When [`Input::Tick`] is wanted next, in milliseconds since the Unix epoch.
     pub fn next_wakeup_ms(&self) -> Option<u64> {
-        self.spaces.values().filter_map(|space| space.links.next_wakeup_ms()).min()
+        let wakeup = |space: &SpaceState| [space.links.next_wakeup_ms(), space.held.until_ms];
+        self.spaces.values().flat_map(wakeup).flatten().min()
     }
 
     /// The device this engine acts for.
@@ -179,13 +189,11 @@ impl Engine {
     }
 
     pub(crate) fn space(&self, no: SpaceNo) -> Result<&SpaceState, EngineError> {
-        self.spaces.get(&no).ok_or_else(|| EngineError::Damaged(format!("there is no space number {}", no.0)))
+        self.spaces.get(&no).ok_or(EngineError::NoSuchSpaceNo(no.0))
     }
 
     pub(crate) fn space_mut(&mut self, no: SpaceNo) -> Result<&mut SpaceState, EngineError> {
-        self.spaces
-            .get_mut(&no)
-            .ok_or_else(|| EngineError::Damaged(format!("there is no space number {}", no.0)))
+        self.spaces.get_mut(&no).ok_or(EngineError::NoSuchSpaceNo(no.0))
     }
 
     fn create(&mut self, turn: &mut Turn<'_>, name: String) -> Result<SpaceNo, EngineError> {
@@ -198,6 +206,7 @@ impl Engine {
         match self.control(turn, no, action) {
             Ok(_) => Ok(no),
             Err(error) => {
+                self.space(no)?.abandon(&mut turn.effects.batch);
                 self.spaces.remove(&no);
                 self.changed_spaces.remove(&no);
                 Err(error)
@@ -248,7 +257,7 @@ impl Engine {
         let parents = space.membership.parents_for(self.device.id(), &action);
         let payload = reknit_access::Control { parents, action }.encode();
         turn.effects.durable = true;
-        self.write(turn, no, Kind::Control, payload).map(|committed| committed.event)
+        self.write(turn, no, Kind::Control, payload)
     }
 
     fn transact(
@@ -277,13 +286,13 @@ impl Engine {
         }
         turn.effects.durable |= durability == Durability::Durable;
         let index = self.space(no)?.log.len();
-        let committed = self.write(turn, no, Kind::Data, transaction.encode())?;
+        let dot = self.write(turn, no, Kind::Data, transaction.encode())?;
         for (key, mut field) in fields {
             // Its own deltas are in the field already.
             field.next = (index + 1, 0);
             self.cells.keep_field(key, field);
         }
-        Ok(Some(committed.event))
+        Ok(Some(dot))
     }
 
     fn commit(
@@ -298,15 +307,15 @@ impl Engine {
             return Ok(None);
         }
         turn.effects.durable |= durability == Durability::Durable;
-        self.write(turn, no, Kind::Data, transaction.encode()).map(|committed| Some(committed.event))
+        self.write(turn, no, Kind::Data, transaction.encode()).map(Some)
     }
 
     fn may_write(&self, no: SpaceNo) -> Result<(), EngineError> {
-        let space = self.space(no)?;
-        if space.joining.is_some() {
+        let (space, us) = (self.space(no)?, self.device.id());
+        if space.is_joining(&us) {
             return Err(EngineError::Joining);
         }
-        Ok(space.membership.may_write(&self.device.id())?)
+        Ok(space.membership.may_write(&us)?)
     }
 
     /// Seals an event of this device and admits it.
@@ -316,22 +325,23 @@ impl Engine {
         no: SpaceNo,
         kind: Kind,
         payload: Vec<u8>,
-    ) -> Result<Arc<Committed>, EngineError> {
+    ) -> Result<Dot, EngineError> {
         let space = self.spaces.get(&no).ok_or(EngineError::Joining)?;
         let writing = Writing { now_ms: turn.now_ms, device: &self.device, rng: &mut self.rng };
         let event = writing.seal(space, kind, payload)?;
         let arrival =
             Arrival { events: vec![event], frame: None, source: reknit_sync::Source::Local, from: None };
         match self.admit(turn, no, arrival)? {
-            Admission::Admitted(mut committed) => committed
+            Admission::Admitted(_, Some(Waits { awaiting: Some((_, reason)), .. }))
+            | Admission::Refused { reason, .. } => match reason {
+                Refused::Access(refusal) => Err(refusal.into()),
+                Refused::Control(why) => Err(EngineError::Invalid(why)),
+                reason => Err(EngineError::Damaged(reason.to_string())),
+            },
+            Admission::Admitted(mut admitted, _) => admitted
                 .pop()
-                .map(|admitted| Arc::new(admitted.committed(no, true)))
+                .map(|admitted| admitted.dot)
                 .ok_or_else(|| EngineError::Damaged("an event written here was here already".to_owned())),
-            Admission::Refused { reason: crate::Refused::Access(refusal), .. } => Err(refusal.into()),
-            Admission::Refused { reason, .. } => Err(EngineError::Damaged(reason.to_string())),
-            Admission::Held { until_ms } => {
-                Err(EngineError::ClockBehind(until_ms.saturating_sub(turn.now_ms)))
-            }
         }
     }
 
@@ -350,13 +360,13 @@ impl Engine {
             batch: &mut turn.effects.batch,
             cells: &mut self.cells,
         };
-        let admission = admit(space, &mut desk, arrival)?;
+        let mut admission = admit(space, &mut desk, arrival)?;
         if space.round.membership_changed {
             self.changed_spaces.insert(no);
         }
-        if let Admission::Admitted(admitted) = &admission {
+        if let Admission::Admitted(admitted, _) = &mut admission {
             for event in admitted {
-                let committed = Arc::new(event.committed(no, local));
+                let committed = Arc::new(event.take_committed(no, local));
                 turn.effects.outputs.push(Output::Notice(Notice::Committed(committed)));
             }
         }
@@ -371,8 +381,9 @@ impl Engine {
             role: member.role,
             since_ms: member.since.ms(),
         };
-        let hints = space.joining.iter().flat_map(|ticket| &ticket.peers);
-        let name = match &space.joining {
+        let joining = space.is_joining(&self.device.id());
+        let hints = space.ticket.iter().filter(|_| joining).flat_map(|ticket| &ticket.peers);
+        let name = match &space.ticket {
             Some(ticket) if space.membership.name().is_empty() => ticket.space_name.clone(),
             _ => space.membership.name().to_owned(),
         };

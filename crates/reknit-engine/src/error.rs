@@ -30,6 +30,21 @@ pub enum EngineError {
     /// The space is being joined; its history is not here yet.
     #[error("this device is still joining the space: no member that holds it was reached yet")]
     Joining,
+    /// No peer that was reached lets this device join.
+    #[error(
+        "{0} peers were reached and none lets this device join: the invite has expired, or is not known to \
+         them yet; ask for a new ticket, or connect to the device that made this one"
+    )]
+    JoinRefused(usize),
+    /// There is no space with this local number.
+    #[error("this peer holds no space number {0}")]
+    NoSuchSpaceNo(u32),
+    /// What was asked for exceeds a bound.
+    #[error("this cannot be done: {0}")]
+    Invalid(String),
+    /// Too many requests of one kind wait.
+    #[error("{0} requests to join wait already; try again when some are answered")]
+    TooManyJoins(usize),
     /// The clock of this device is too far behind its own history.
     #[error("the local clock is {0} ms behind this device's own last event; set it and try again")]
     ClockBehind(u64),
@@ -132,6 +147,9 @@ pub enum Refused {
     /// An event other than the first names no parents.
     #[error("the event names no parents")]
     Rootless,
+    /// The payload is said to be erased; nothing in the space allows that.
+    #[error("the payload is said to be erased, which nothing allows")]
+    Erased,
     /// The author has no right to it.
     #[error(transparent)]
     Access(#[from] reknit_access::Refusal),
@@ -141,4 +159,18 @@ pub enum Refused {
     /// The author has forked its chain too often.
     #[error("the author forked its chain more than {0} times")]
     Forks(usize),
+    /// The space has its fill of authors.
+    #[error("the space has {0} authors, as many as a peer takes in")]
+    Authors(usize),
+}
+
+impl Refused {
+    /// Whether every peer refuses the event for good. If not, it may be admitted later, or elsewhere.
+    pub fn is_final(&self) -> bool {
+        match self {
+            Self::AwaitingParent { .. } | Self::Forks(_) | Self::Authors(_) => false,
+            Self::Access(refusal) => refusal.is_final(),
+            _ => true,
+        }
+    }
 }

@@ -1,53 +1,113 @@
-//! Frames whose stamps are too far ahead of the local clock: kept, and admitted when the clock gets there.
+//! Frames with events whose stamps are too far ahead of the local clock: kept, and admitted when the clock gets there.
 
 use crate::error::EngineError;
 use crate::layout::{SpaceNo, held_key};
+use crate::log::LogReader;
 use crate::store::{Batch, Direction, Reads, Table};
-use reknit_sync::Frame;
-use std::ops::{Bound, ControlFlow};
+use reknit_sync::{Frame, frame};
+use reknit_types::{EventId, VerifiedEvent};
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 
-/// Keeps a frame until `until_ms`. `false` if it was there already.
-pub(crate) fn hold(
-    reads: &dyn Reads,
-    batch: &mut Batch,
-    space: SpaceNo,
-    until_ms: u64,
-    frame: &Frame,
-) -> Result<bool, EngineError> {
-    let hash = *blake3::hash(frame.as_bytes()).as_bytes();
-    let mut known = false;
-    // The same frame may come again when the clock reads differently; its hash is what tells it.
-    reads.scan_prefix(Table::Held, &space.prefix(), Direction::Forward, &mut |key, _| {
-        known |= key.ends_with(&hash);
-        if known { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    })?;
-    if !known {
-        batch.put(Table::Held, held_key(space, until_ms, &hash), frame.as_bytes().to_vec());
-    }
-    Ok(!known)
+/// What a space holds, as far as it is kept at hand.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    bytes: u64,
+    /// The events that wait, so that none is kept twice, in whatever frame it comes again.
+    events: BTreeSet<EventId>,
+    /// When the first frame is due.
+    pub(crate) until_ms: Option<u64>,
 }
 
-/// Takes out the frames that need not be held any longer at `now_ms`.
-pub(crate) fn release(
-    reads: &dyn Reads,
-    batch: &mut Batch,
-    space: SpaceNo,
-    now_ms: u64,
-) -> Result<Vec<Frame>, EngineError> {
-    let (from, to) = (space.prefix(), held_key(space, now_ms, &[u8::MAX; 32]));
-    let mut due = vec![];
-    let range = (Bound::Included(from.as_slice()), Bound::Included(to.as_slice()));
-    reads.scan(Table::Held, range, Direction::Forward, &mut |key, value| {
-        due.push((key.to_vec(), Frame::from_bytes(value.to_vec())));
-        ControlFlow::Continue(())
-    })?;
-    Ok(due
-        .into_iter()
-        .map(|(key, frame)| {
-            batch.delete(Table::Held, key);
-            frame
-        })
-        .collect())
+/// A frame and which of its events wait.
+pub(crate) struct Waiting<'a> {
+    pub(crate) frame: &'a Frame,
+    pub(crate) events: &'a [EventId],
+    pub(crate) until_ms: u64,
+}
+
+/// What became of a frame that was to be kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kept {
+    New,
+    Already,
+    Full,
+}
+
+impl Held {
+    /// What the store holds for the space of `reader`.
+    pub(crate) fn load(reader: &LogReader<'_>) -> Result<Self, EngineError> {
+        let mut held = Self::default();
+        let mut damaged = None;
+        let prefix = reader.space.prefix();
+        reader.reads.scan_prefix(Table::Held, &prefix, Direction::Forward, &mut |key, value| {
+            held.until_ms = held.until_ms.or(due_ms(key));
+            held.bytes += value.len() as u64;
+            match frame::decode_verified(value, reader.id, reader.keys) {
+                Ok(events) => held.events.extend(events.iter().map(VerifiedEvent::id)),
+                Err(error) => damaged = Some(EngineError::Damaged(format!("a held frame: {error}"))),
+            }
+            if damaged.is_none() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })?;
+        damaged.map_or(Ok(held), Err)
+    }
+
+    /// Keeps a frame, unless all that waits in it is kept already. What there is no room for is left with the peer that
+    /// offers it.
+    pub(crate) fn keep(&mut self, batch: &mut Batch, space: SpaceNo, waiting: &Waiting<'_>) -> Kept {
+        let Waiting { frame, events, until_ms } = *waiting;
+        if events.iter().all(|event| self.events.contains(event)) {
+            return Kept::Already;
+        }
+        let bytes = frame.as_bytes().len() as u64;
+        if self.bytes + bytes > HELD_BYTES_MAX || self.events.len() + events.len() > HELD_EVENTS_MAX {
+            return Kept::Full;
+        }
+        let hash = *blake3::hash(frame.as_bytes()).as_bytes();
+        batch.put(Table::Held, held_key(space, until_ms, &hash), frame.as_bytes().to_vec());
+        self.bytes += bytes;
+        self.events.extend(events);
+        self.until_ms = Some(self.until_ms.map_or(until_ms, |first| first.min(until_ms)));
+        Kept::New
+    }
+
+    /// Frames that need not be held any longer at `now_ms`, with their keys; notes when the next is due.
+    pub(crate) fn due(
+        &mut self,
+        reads: &dyn Reads,
+        space: SpaceNo,
+        now_ms: u64,
+    ) -> Result<Vec<(Vec<u8>, Frame)>, EngineError> {
+        let mut due = vec![];
+        self.until_ms = None;
+        reads.scan_prefix(Table::Held, &space.prefix(), Direction::Forward, &mut |key, value| {
+            let until_ms = due_ms(key).unwrap_or(0);
+            if until_ms > now_ms || due.len() >= FRAMES_RELEASED_MAX {
+                self.until_ms = Some(until_ms);
+                return ControlFlow::Break(());
+            }
+            due.push((key.to_vec(), Frame::from_bytes(value.to_vec())));
+            ControlFlow::Continue(())
+        })?;
+        Ok(due)
+    }
+
+    /// Takes out a frame and what waits in it.
+    pub(crate) fn release(
+        &mut self,
+        batch: &mut Batch,
+        (key, frame): (Vec<u8>, &Frame),
+        events: &[VerifiedEvent],
+    ) {
+        batch.delete(Table::Held, key);
+        self.bytes = self.bytes.saturating_sub(frame.as_bytes().len() as u64);
+        events.iter().for_each(|event| _ = self.events.remove(&event.id()));
+    }
+
+    /// How many events wait.
+    pub(crate) fn events(&self) -> u64 {
+        self.events.len() as u64
+    }
 }
 
 /// When the first held frame is due, and how many there are.
@@ -56,7 +116,7 @@ pub(crate) fn waiting(reads: &dyn Reads, space: SpaceNo) -> Result<Option<(u64, 
     let mut count = 0;
     reads.scan_prefix(Table::Held, &space.prefix(), Direction::Forward, &mut |key, _| {
         if first.is_none() {
-            first = key.get(4..12).and_then(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes);
+            first = due_ms(key);
         }
         count += 1;
         ControlFlow::Continue(())
@@ -64,15 +124,12 @@ pub(crate) fn waiting(reads: &dyn Reads, space: SpaceNo) -> Result<Option<(u64, 
     Ok(first.map(|until_ms| (until_ms, count)))
 }
 
-/// Bytes of all frames held for a space.
-pub(crate) fn bytes_held(reads: &dyn Reads, space: SpaceNo) -> Result<u64, EngineError> {
-    let mut bytes = 0;
-    reads.scan_prefix(Table::Held, &space.prefix(), Direction::Forward, &mut |_, value| {
-        bytes += value.len() as u64;
-        ControlFlow::Continue(())
-    })?;
-    Ok(bytes)
+fn due_ms(key: &[u8]) -> Option<u64> {
+    key.get(4..12).and_then(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes)
 }
 
-/// Bytes that a space may hold. What comes beyond is left with the peer that offers it, which offers it again.
-pub(crate) const HELD_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// Bytes and events that a space may hold.
+const HELD_BYTES_MAX: u64 = 16 * 1024 * 1024;
+const HELD_EVENTS_MAX: usize = 65_536;
+/// Frames taken out at once; the rest follow with the next tick.
+const FRAMES_RELEASED_MAX: usize = 16;

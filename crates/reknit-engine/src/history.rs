@@ -2,13 +2,14 @@
 
 use crate::error::EngineError;
 use crate::layout::receipt_key;
-use crate::log::{LogReader, Run};
+use crate::log::{LogReader, Run, event_bytes};
 use crate::receipt::StoredReceipt;
 use crate::space::SpaceState;
 use crate::store::{Reads, Table};
 use reknit_sync::limits::FRAME_EVENTS_MAX;
 use reknit_sync::{Frame, Frontier, History, HistoryError, Missing, Range, Segment, frame};
 use reknit_types::{DeviceId, EventId, Tip, VerifiedEvent};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The history of a space in one state of the store, as it looks to the session with one peer.
 pub(crate) struct SpaceHistory<'a> {
@@ -54,14 +55,6 @@ fn unreadable(error: EngineError) -> HistoryError {
     HistoryError(error.to_string())
 }
 
-/// A stretch of the log that the other side lacks.
-#[derive(Debug, Clone, Copy)]
-struct Stretch {
-    author: DeviceId,
-    range: Range,
-    run: Run,
-}
-
 impl SpaceHistory<'_> {
     fn ancestor_of(&self, author: &DeviceId, tip: &Tip, seq: u64) -> Result<Option<EventId>, EngineError> {
         if seq == 0 || seq > tip.seq {
@@ -77,43 +70,49 @@ impl SpaceHistory<'_> {
         let range = Range { after: seq - 1, up_to: *tip };
         let branch = self.branch(&reader, author, &range)?;
         let index = branch.iter().find_map(|run| run.index_of(seq));
-        index.map(|index| Ok(reader.event_at(index)?.id())).transpose()
+        index.map(|index| Ok(reader.placed_at(index)?.id)).transpose()
     }
 
     /// Takes segments in the order of the log, which is causal, and leaves out what the other side has.
     fn gather(&self, missing: &mut Missing, bytes_max: usize) -> Result<Option<Frame>, EngineError> {
         let reader = self.space.log_reader(self.reads);
+        let mut plan = Plan::default();
         let mut events: Vec<VerifiedEvent> = vec![];
         let mut bytes = 0;
-        while let Some(stretches) = self.next_stretches(&reader, missing)? {
-            let at = stretches.iter().map(|stretch| stretch.run.index).min().unwrap_or(0);
+        while let Some(at) = self.next_index(&reader, missing, &mut plan)? {
             let damaged = || EngineError::Damaged(format!("the log has no event {at}"));
             let (first, stored) = reader.stored_at(at)?.ok_or_else(damaged)?;
             let end = reader.segment_end(first, self.space.log.settled())?;
-            if let Some(whole) = stretches.iter().find(|stretch| stretch.covers(first, end)) {
-                let big = end - first >= VERBATIM_EVENTS_MIN
-                    || events.is_empty() && missing.events() == end - first;
-                if big && !events.is_empty() {
+            if let Some((author, range)) = plan.covering(missing, first, end) {
+                let all = missing.events() == range.len();
+                let whole = end - first >= VERBATIM_EVENTS_MIN || events.is_empty() && all;
+                if whole && !events.is_empty() {
                     break;
                 }
-                if big {
-                    missing.mark_sent(&whole.author, &whole.range.up_to, whole.seq_at(end - 1));
+                if whole {
+                    missing.mark_sent(&author, &range.up_to, range.after + (end - first));
                     return Ok(Some(Segment::decode(&stored)?.frame().clone()));
                 }
             }
             let decoded = reader.decode(&stored)?;
-            let wanted = self.wanted(&reader, &decoded, first, missing)?;
-            if !events.is_empty() && events.len() + wanted.len() > FRAME_EVENTS_MAX {
+            let picked = plan.pick(&decoded, first, missing);
+            if picked.is_empty() {
+                return Err(damaged());
+            }
+            let whole = picked.len() == decoded.len() && end - first >= VERBATIM_EVENTS_MIN;
+            let more: usize = picked.iter().map(|at| event_bytes(&decoded[*at])).sum();
+            let full = events.len() + picked.len() > FRAME_EVENTS_MAX || bytes + more > bytes_max;
+            if !events.is_empty() && (whole || full) {
                 break;
             }
-            for (event, range) in wanted {
-                missing.mark_sent(&event.header().author, &range.up_to, event.header().seq);
-                bytes += event.header().payload_len as usize;
-                events.push(event);
+            plan.mark(&decoded, first, missing);
+            if whole {
+                return Ok(Some(Segment::decode(&stored)?.frame().clone()));
             }
-            if bytes >= bytes_max {
-                break;
-            }
+            bytes += more;
+            let mut picked = picked.into_iter().peekable();
+            let chosen = decoded.into_iter().enumerate();
+            events.extend(chosen.filter(|(at, _)| picked.next_if_eq(at).is_some()).map(|(_, event)| event));
         }
         if events.is_empty() {
             return Ok(None);
@@ -121,41 +120,50 @@ impl SpaceHistory<'_> {
         frame::encode(&events).map(Some).map_err(|error| EngineError::Damaged(error.to_string()))
     }
 
-    /// Where the next missing event of each author lies; `None` if nothing is missing.
-    fn next_stretches(
+    /// The index of the first event that is missing and settled.
+    fn next_index(
         &self,
         reader: &LogReader<'_>,
         missing: &Missing,
-    ) -> Result<Option<Vec<Stretch>>, EngineError> {
-        let mut stretches = vec![];
-        for (author, range) in missing.iter().filter(|(_, range)| !range.is_empty()) {
-            let run = self.run_of(reader, author, range)?;
-            let run = run.ok_or_else(|| {
-                EngineError::Damaged(format!("no run holds event {} of {author}", range.after + 1))
-            })?;
-            stretches.push(Stretch { author: *author, range: *range, run });
+        plan: &mut Plan,
+    ) -> Result<Option<u64>, EngineError> {
+        let mut next = None;
+        for (author, range) in missing.iter() {
+            let Some(run) = self.run_of(reader, (author, range), plan)? else {
+                let seq = range.after + 1;
+                return Err(EngineError::Damaged(format!("no run holds event {seq} of {author}")));
+            };
+            next = Some(next.map_or(run.index, |next: u64| next.min(run.index)));
         }
-        Ok((!stretches.is_empty()).then_some(stretches))
+        Ok(next.filter(|index| *index < self.space.log.settled()))
     }
 
     /// The run of the range's first event, cut to begin with it.
     fn run_of(
         &self,
         reader: &LogReader<'_>,
-        author: &DeviceId,
-        range: &Range,
+        (author, range): (&DeviceId, &Range),
+        plan: &mut Plan,
     ) -> Result<Option<Run>, EngineError> {
-        let seq = range.after + 1;
-        let Some(no) = self.space.log.authors.number(author) else { return Ok(None) };
-        let runs = if self.space.is_forked(author) {
-            self.branch(reader, author, range)?
+        let (key, seq) = ((*author, range.up_to), range.after + 1);
+        if let Some(run) = plan.next.get(&key).and_then(|run| run.starting_at(seq)) {
+            plan.next.insert(key, run);
+            return Ok(Some(run));
+        }
+        let run = if self.space.is_forked(author) {
+            if !plan.branches.contains_key(&key) {
+                plan.branches.insert(key, self.branch(reader, author, range)?);
+            }
+            plan.branches[&key].iter().find_map(|run| run.starting_at(seq))
         } else {
-            reader.runs_at(no, seq, false)?
+            let Some(no) = self.space.log.authors.number(author) else { return Ok(None) };
+            reader.runs_at(no, seq, false)?.into_iter().find_map(|run| run.starting_at(seq))
         };
-        Ok(runs.into_iter().find_map(|run| run.starting_at(seq)))
+        plan.next.extend(run.map(|run| (key, run)));
+        Ok(run)
     }
 
-    /// The runs of the branch that ends in the range's last event, back to its first.
+    /// The runs of the branch that ends in the range's last event, back to its first; each cut to what belongs to it.
     fn branch(
         &self,
         reader: &LogReader<'_>,
@@ -163,70 +171,87 @@ impl SpaceHistory<'_> {
         range: &Range,
     ) -> Result<Vec<Run>, EngineError> {
         let Some(no) = self.space.log.authors.number(author) else { return Ok(vec![]) };
+        let runs = reader.runs_of(no)?;
         let mut branch = vec![];
         let (mut seq, mut id) = (range.up_to.seq, Some(range.up_to.id));
         while seq > range.after {
             let mut found = None;
-            for run in reader.runs_at(no, seq, true)? {
+            for run in &runs {
                 let Some(index) = run.index_of(seq) else { continue };
-                if Some(reader.event_at(index)?.id()) == id {
-                    found = Some(run);
+                if Some(reader.placed_at(index)?.id) == id {
+                    found = Some(Run { len: seq - run.seq + 1, ..*run });
+                    break;
                 }
             }
             let Some(run) = found else { break };
-            id = reader.event_at(run.index)?.header().prev;
+            id = reader.placed_at(run.index)?.prev;
             seq = run.seq - 1;
             branch.push(run);
         }
         Ok(branch)
     }
-
-    /// The events of a segment that the other side lacks, with the range each belongs to.
-    fn wanted(
-        &self,
-        reader: &LogReader<'_>,
-        events: &[VerifiedEvent],
-        first: u64,
-        missing: &Missing,
-    ) -> Result<Vec<(VerifiedEvent, Range)>, EngineError> {
-        let mut wanted = vec![];
-        for (index, event) in (first..).zip(events) {
-            let header = event.header();
-            for range in missing.ranges(&header.author) {
-                let within = header.seq > range.after && header.seq <= range.up_to.seq;
-                if within && self.lies_on(reader, &header.author, range, index)? {
-                    wanted.push((event.clone(), *range));
-                }
-            }
-        }
-        Ok(wanted)
-    }
-
-    fn lies_on(
-        &self,
-        reader: &LogReader<'_>,
-        author: &DeviceId,
-        range: &Range,
-        index: u64,
-    ) -> Result<bool, EngineError> {
-        if !self.space.is_forked(author) {
-            return Ok(true);
-        }
-        let branch = self.branch(reader, author, range)?;
-        Ok(branch.iter().any(|run| (run.index..run.index + run.len).contains(&index)))
-    }
 }
 
-impl Stretch {
-    /// Whether every event from index `first` to before `end` belongs to it.
-    fn covers(&self, first: u64, end: u64) -> bool {
-        self.run.index == first
-            && end <= self.run.index + self.run.len
-            && self.seq_at(end - 1) <= self.range.up_to.seq
+/// Where the missing events lie, as far as it was looked up for one frame.
+#[derive(Default)]
+struct Plan {
+    /// The run that holds the first event of a stretch, from that event on.
+    next: BTreeMap<(DeviceId, Tip), Run>,
+    /// All runs of a stretch of a forked chain.
+    branches: BTreeMap<(DeviceId, Tip), Vec<Run>>,
+}
+
+impl Plan {
+    /// The stretch that holds every event from index `first` to before `end`, if one does.
+    fn covering(&self, missing: &Missing, first: u64, end: u64) -> Option<(DeviceId, Range)> {
+        let covers = |(author, range): &(&DeviceId, &Range)| {
+            let run = self.next.get(&(**author, range.up_to));
+            run.is_some_and(|run| {
+                let cut = run.len.min(range.len());
+                run.seq == range.after + 1 && run.index == first && end - first <= cut
+            })
+        };
+        missing.iter().find(covers).map(|(author, range)| (*author, *range))
     }
 
-    fn seq_at(&self, index: u64) -> u64 {
-        self.run.seq + (index - self.run.index)
+    fn holds(&self, author: &DeviceId, range: &Range, (seq, index): (u64, u64)) -> bool {
+        let branch = self.branches.get(&(*author, range.up_to));
+        let within = seq > range.after && seq <= range.up_to.seq;
+        within && branch.is_none_or(|runs| runs.iter().any(|run| run.index_of(seq) == Some(index)))
+    }
+
+    /// Places of the events of a segment that the other side lacks. The signature of a chain's end covers what comes
+    /// before it: where it lies beyond what is missing, the whole segment is taken.
+    fn pick(&self, events: &[VerifiedEvent], first: u64, missing: &Missing) -> Vec<usize> {
+        let mut unsigned: BTreeSet<EventId> = BTreeSet::new();
+        let mut picked = vec![];
+        for (at, (index, event)) in (first..).zip(events).enumerate() {
+            let header = event.header();
+            let place = (header.seq, index);
+            let ranges = missing.ranges(&header.author);
+            if !ranges.iter().any(|range| self.holds(&header.author, range, place)) {
+                continue;
+            }
+            picked.push(at);
+            header.prev.iter().for_each(|prev| _ = unsigned.remove(prev));
+            if event.signature().is_none() {
+                unsigned.insert(event.id());
+            }
+        }
+        if unsigned.is_empty() { picked } else { (0..events.len()).collect() }
+    }
+
+    fn mark(&self, events: &[VerifiedEvent], first: u64, missing: &mut Missing) {
+        for (index, event) in (first..).zip(events) {
+            let header = event.header();
+            let place = (header.seq, index);
+            let ranges = missing.ranges(&header.author).iter();
+            let held: Vec<Tip> = ranges
+                .filter(|range| self.holds(&header.author, range, place))
+                .map(|range| range.up_to)
+                .collect();
+            held.iter().for_each(|up_to| missing.mark_sent(&header.author, up_to, header.seq));
+        }
     }
 }
 

@@ -140,8 +140,12 @@ pub(crate) enum SpaceRecordKind {
     Keys = 1,
     /// The fold of its control events.
     Membership = 2,
-    /// The ticket by which this device is joining.
-    Joining = 3,
+    /// The ticket by which this device joined, or is about to.
+    Ticket = 3,
+}
+
+impl SpaceRecordKind {
+    pub(crate) const ALL: [Self; 4] = [Self::State, Self::Keys, Self::Membership, Self::Ticket];
 }
 
 /// The key in `Receipts` of the last receipt exchanged with a device.

@@ -1,22 +1,19 @@
 //! Sessions with peers: opened when a member is connected, fed with what comes, told of what is admitted.
 
-use crate::admit::{Admission, Arrival};
-use crate::effects::{Incoming, LinkContext, LinkId, Notice, Output, Reply, RequestId};
+use crate::effects::{LinkContext, LinkId, Notice, Output};
 use crate::engine::{Engine, Turn};
-use crate::error::{EngineError, Refused};
-use crate::held::{self, HELD_BYTES_MAX};
+use crate::error::EngineError;
 use crate::history::SpaceHistory;
+use crate::joining::{encode_admission, may_be_served};
 use crate::layout::{SpaceNo, receipt_key};
 use crate::receipt::StoredReceipt;
-use crate::space::SpaceState;
 use crate::status::Why;
 use crate::store::{Table, View};
-use reknit_access::{Action, Ticket};
 use reknit_sync::{
-    CloseReason, Frame, Message, Opening, Output as SessionOutput, PROTOCOL_VERSION, Receipt, Role, Session,
-    Source,
+    CloseReason, Message, Opening, Output as SessionOutput, PROTOCOL_VERSION, Receipt, Role, Session, Source,
+    Waiting,
 };
-use reknit_types::{DeviceId, Dot, EventId, Reader, Signature, VerifiedEvent, Writer};
+use reknit_types::{DeviceId, Dot};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -25,8 +22,8 @@ use std::sync::Arc;
 pub(crate) struct Links {
     pub(crate) by_device: BTreeMap<DeviceId, Link>,
     pub(crate) retries: BTreeMap<DeviceId, Retry>,
-    /// When the first held frame is due.
-    pub(crate) held_until_ms: Option<u64>,
+    /// Peers that sent what cannot be admitted yet and was not kept: when to compare with them anew.
+    pub(crate) awaiting: BTreeMap<DeviceId, u64>,
     /// Peers whose events were handled in this round: they are owed credit, admitted or not.
     pub(crate) owed: Vec<DeviceId>,
     /// An announce is due at this time: one was published a moment ago.
@@ -42,6 +39,22 @@ pub(crate) struct Link {
     pub(crate) id: LinkId,
     pub(crate) session: Session,
     initiated: bool,
+    /// How many of the events admitted in this round the session has seen as part of the frontier it compared: it is
+    /// not told of them again. `None` until both frontiers were compared.
+    compared: Option<usize>,
+}
+
+impl Link {
+    fn new(id: LinkId, session: Session, initiated: bool) -> Self {
+        Self { id, session, initiated, compared: None }
+    }
+
+    fn has_compared(&self) -> bool {
+        !matches!(
+            self.session.status().waiting,
+            Waiting::AwaitingHello | Waiting::AwaitingFrontier | Waiting::Closed
+        )
+    }
 }
 
 /// When to try a peer again.
@@ -54,7 +67,7 @@ pub(crate) struct Retry {
 /// Which space and peer a stream belongs to.
 #[derive(Debug, Default)]
 pub(crate) struct LinkTable {
-    by_link: BTreeMap<LinkId, (SpaceNo, DeviceId)>,
+    pub(crate) by_link: BTreeMap<LinkId, (SpaceNo, DeviceId)>,
     last: u64,
 }
 
@@ -71,13 +84,37 @@ impl Links {
     pub(crate) fn next_wakeup_ms(&self) -> Option<u64> {
         let sessions = self.by_device.values().filter_map(|link| link.session.next_wakeup());
         let retries = self.retries.values().map(|retry| retry.at_ms);
-        sessions.chain(retries).chain(self.held_until_ms).chain(self.announce_at_ms).min()
+        let awaiting = self.awaiting.values().copied();
+        sessions.chain(retries).chain(awaiting).chain(self.announce_at_ms).min()
     }
 
     fn retry_later(&mut self, device: DeviceId, now_ms: u64) {
         let wait_ms =
             self.retries.get(&device).map_or(RETRY_MS_MIN, |retry| (retry.wait_ms * 2).min(RETRY_MS_MAX));
         self.retries.insert(device, Retry { at_ms: now_ms + wait_ms, wait_ms });
+    }
+
+    /// Whether the peer does not know this device as a member.
+    pub(crate) fn is_refused_by(&self, device: &DeviceId) -> bool {
+        self.ended.get(device) == Some(&Why::Closed(CloseReason::NotMember))
+    }
+
+    /// Those who refused are tried again at once.
+    pub(crate) fn forget_refusals(&mut self) {
+        self.ended.clear();
+        self.retries.clear();
+    }
+
+    /// Every open session is to compare anew.
+    pub(crate) fn compare_anew(&mut self, now_ms: u64) {
+        self.by_device.keys().for_each(|device| _ = self.awaiting.insert(*device, now_ms));
+    }
+
+    fn note_ended(&mut self, device: DeviceId, why: Why) {
+        if self.ended.len() >= ENDED_MAX && !self.ended.contains_key(&device) {
+            self.ended.pop_first();
+        }
+        self.ended.insert(device, why);
     }
 }
 
@@ -106,7 +143,7 @@ impl Engine {
 
     /// Of two peers the one with the lesser id opens the stream at once; the other does if none came by itself. A
     /// device that is joining always opens: nobody knows it yet.
-    fn open_if_wanted(
+    pub(crate) fn open_if_wanted(
         &mut self,
         turn: &mut Turn<'_>,
         no: SpaceNo,
@@ -115,11 +152,12 @@ impl Engine {
         let us = self.device.id();
         let Some(since) = self.connected.get(&device).copied() else { return Ok(()) };
         let space = self.space_mut(no)?;
-        let wanted = space.joining.is_some() || space.membership.member(&device).is_some();
+        let joining = space.is_joining(&us);
+        let wanted = joining || space.membership.member(&device).is_some();
         if !wanted || space.links.by_device.contains_key(&device) {
             return Ok(());
         }
-        let may_at = if us < device || space.joining.is_some() { since } else { since + PATIENCE_MS };
+        let may_at = if us < device || joining { since } else { since + PATIENCE_MS };
         let retry_at = space.links.retries.get(&device).map_or(0, |retry| retry.at_ms);
         let at_ms = may_at.max(retry_at);
         if at_ms > turn.now_ms {
@@ -134,12 +172,14 @@ impl Engine {
         let (us, key) = (self.device.id(), Arc::clone(&self.device));
         let id = self.table.draw();
         let space = self.space_mut(no)?;
-        let admission = space.joining.as_ref().map(|ticket| encode_admission(ticket, us));
+        let ticket =
+            space.ticket.as_ref().filter(|_| space.is_joining(&us) || space.links.is_refused_by(&device));
+        let admission = ticket.map(|ticket| encode_admission(ticket, us));
         let tag = space.keys.session_tag(us, device);
         let opening = Opening { version: PROTOCOL_VERSION, tag, admission };
         let context = LinkContext { space: space.id, keys: Arc::clone(&space.keys) };
         let session = Session::new(space.id, key, device, Role::Initiator);
-        space.links.by_device.insert(device, Link { id, session, initiated: true });
+        space.links.by_device.insert(device, Link::new(id, session, true));
         self.table.by_link.insert(id, (no, device));
         turn.effects.outputs.push(Output::Open { link: id, device, opening, context });
         self.with_session(turn, no, device, |session, now_ms, history, out| {
@@ -164,7 +204,8 @@ impl Engine {
             return refuse(turn, CloseReason::Version);
         }
         let space = self.spaces.values().find(|space| space.keys.session_tag(device, us) == opening.tag);
-        let Some(space) = space.filter(|space| may_be_served(space, device, &opening, turn.now_ms)) else {
+        let Some(space) = space.filter(|space| may_be_served(space, (us, device), &opening, turn.now_ms))
+        else {
             return refuse(turn, CloseReason::NotMember);
         };
         let no = space.no;
@@ -178,83 +219,13 @@ impl Engine {
         let space = self.space_mut(no)?;
         let context = LinkContext { space: space.id, keys: Arc::clone(&space.keys) };
         let session = Session::new(space.id, key, device, Role::Responder);
-        space.links.by_device.insert(device, Link { id: link, session, initiated: false });
+        space.links.by_device.insert(device, Link::new(link, session, false));
         space.links.retries.remove(&device);
         self.table.by_link.insert(link, (no, device));
         turn.effects.outputs.push(Output::Accept { link, context });
         self.with_session(turn, no, device, |session, now_ms, history, out| {
             session.start(now_ms, history, out)
         })
-    }
-
-    pub(crate) fn on_incoming(
-        &mut self,
-        turn: &mut Turn<'_>,
-        link: LinkId,
-        incoming: Incoming,
-    ) -> Result<(), EngineError> {
-        let Some((no, device)) = self.table.by_link.get(&link).copied() else { return Ok(()) };
-        match incoming {
-            Incoming::Message(message) => {
-                self.with_session(turn, no, device, |session, now_ms, history, out| {
-                    session.on_message(now_ms, message, history, out);
-                })
-            }
-            Incoming::Malformed(why) => {
-                tracing::warn!(%device, why, "a message could not be read");
-                self.end_link(turn, no, device, CloseReason::BadFrame)
-            }
-            Incoming::Events { frame, events } => self.on_events(turn, no, device, (frame, events)),
-        }
-    }
-
-    fn on_events(
-        &mut self,
-        turn: &mut Turn<'_>,
-        no: SpaceNo,
-        device: DeviceId,
-        (frame, events): (Frame, Vec<VerifiedEvent>),
-    ) -> Result<(), EngineError> {
-        let dots: Vec<Dot> = events.iter().map(VerifiedEvent::dot).collect();
-        let bytes = frame.as_bytes().len();
-        self.with_session(turn, no, device, |session, now_ms, history, out| {
-            session.on_events(now_ms, (&dots, bytes), history, out);
-        })?;
-        self.space_mut(no)?.links.owed.push(device);
-        let arrival =
-            Arrival { events, frame: Some(frame.clone()), source: Source::FromPeer, from: Some(device) };
-        match self.admit(turn, no, arrival)? {
-            Admission::Admitted(_) => Ok(()),
-            Admission::Held { until_ms } => self.hold(turn, no, device, (until_ms, &frame)),
-            Admission::Refused { dot, reason } => {
-                turn.effects.notice(Notice::Refused { space: no, from: device, dot, reason: reason.clone() });
-                match reason {
-                    // Its cause is held here, or a liar left it out: the session's own deadlines tell which.
-                    Refused::AwaitingParent { .. } => Ok(()),
-                    _ => self.end_link(turn, no, device, CloseReason::BadFrame),
-                }
-            }
-        }
-    }
-
-    fn hold(
-        &mut self,
-        turn: &mut Turn<'_>,
-        no: SpaceNo,
-        from: DeviceId,
-        (until_ms, frame): (u64, &Frame),
-    ) -> Result<(), EngineError> {
-        let bytes = frame.as_bytes().len() as u64;
-        let space = self.space_mut(no)?;
-        if space.held_bytes + bytes <= HELD_BYTES_MAX
-            && held::hold(turn.reads, &mut turn.effects.batch, no, until_ms, frame)?
-        {
-            space.held_bytes += bytes;
-            let due = space.links.held_until_ms.get_or_insert(until_ms);
-            *due = (*due).min(until_ms);
-        }
-        turn.effects.notice(Notice::Held { space: no, from, until_ms });
-        Ok(())
     }
 
     pub(crate) fn on_closed(
@@ -278,17 +249,18 @@ impl Engine {
         let connected = self.connected.contains_key(&device);
         let space = self.space_mut(no)?;
         let Some(link) = space.links.by_device.remove(&device) else { return Ok(()) };
-        space.links.ended.insert(device, why.clone());
+        space.links.note_ended(device, why.clone());
+        space.links.awaiting.remove(&device);
         if connected {
             space.links.retry_later(device, turn.now_ms);
         }
         self.table.by_link.remove(&link.id);
         turn.effects.notice(Notice::Unlinked { space: no, device, why });
-        Ok(())
+        self.refuse_join_if_hopeless(turn, no)
     }
 
     /// Ends the session with a peer for a reason found outside it.
-    fn end_link(
+    pub(crate) fn end_link(
         &mut self,
         turn: &mut Turn<'_>,
         no: SpaceNo,
@@ -307,6 +279,11 @@ impl Engine {
             let sessions: Vec<_> = sessions.map(|(device, _)| *device).collect();
             let retries = space.links.retries.iter().filter(|(_, retry)| due(Some(retry.at_ms)));
             let retries: Vec<_> = retries.map(|(device, _)| *device).collect();
+            let awaiting = space.links.awaiting.extract_if(.., |_, at_ms| due(Some(*at_ms)));
+            let awaiting: Vec<_> = awaiting.map(|(device, _)| device).collect();
+            for device in awaiting {
+                self.end_link(turn, no, device, CloseReason::Unequal)?;
+            }
             for device in sessions {
                 self.with_session(turn, no, device, |session, now_ms, history, out| {
                     session.on_tick(now_ms, history, out);
@@ -338,58 +315,6 @@ impl Engine {
         Ok(())
     }
 
-    fn release_held(&mut self, turn: &mut Turn<'_>, no: SpaceNo) -> Result<(), EngineError> {
-        let space = self.space_mut(no)?;
-        if space.links.held_until_ms.is_none_or(|until| until > turn.now_ms) {
-            return Ok(());
-        }
-        let frames = held::release(turn.reads, &mut turn.effects.batch, no, turn.now_ms)?;
-        let view = View::new(turn.reads, &turn.effects.batch);
-        space.links.held_until_ms = held::waiting(&view, no)?.map(|(until, _)| until);
-        let (id, keys) = (space.id, Arc::clone(&space.keys));
-        for frame in frames {
-            let space = self.space_mut(no)?;
-            space.held_bytes = space.held_bytes.saturating_sub(frame.as_bytes().len() as u64);
-            let events = reknit_sync::frame::decode_verified(frame.as_bytes(), id, &*keys);
-            let events = events.map_err(|error| EngineError::Damaged(format!("a held frame: {error}")))?;
-            let arrival = Arrival { events, frame: Some(frame), source: Source::Elsewhere, from: None };
-            if let Admission::Refused { dot, reason } = self.admit(turn, no, arrival)? {
-                tracing::warn!(?dot, %reason, "a held event was refused");
-            }
-        }
-        Ok(())
-    }
-
-    pub(crate) fn on_gossip(
-        &mut self,
-        turn: &mut Turn<'_>,
-        no: SpaceNo,
-        from: DeviceId,
-        (announce, events): (reknit_sync::Announce, Vec<VerifiedEvent>),
-    ) -> Result<(), EngineError> {
-        if !self.spaces.contains_key(&no) {
-            return Ok(());
-        }
-        if !events.is_empty() {
-            let arrival = Arrival {
-                events,
-                frame: announce.frame.clone(),
-                source: Source::Elsewhere,
-                from: Some(from),
-            };
-            match self.admit(turn, no, arrival)? {
-                Admission::Held { until_ms } => {
-                    if let Some(frame) = &announce.frame {
-                        self.hold(turn, no, from, (until_ms, frame))?;
-                    }
-                }
-                // What an announce cannot bring, a session will.
-                Admission::Admitted(_) | Admission::Refused { .. } => {}
-            }
-        }
-        self.open_if_wanted(turn, no, from)
-    }
-
     /// Tells every session what was admitted in this round, and those who watch the topic.
     pub(crate) fn tell_links(&mut self, turn: &mut Turn<'_>) -> Result<(), EngineError> {
         for no in self.space_numbers() {
@@ -401,7 +326,10 @@ impl Engine {
             }
             let devices: Vec<DeviceId> = space.links.by_device.keys().copied().collect();
             for device in devices {
-                for (dots, source) in as_seen_by(device, &admitted, owed.contains(&device)) {
+                let space = self.space_mut(no)?;
+                let Some(link) = space.links.by_device.get_mut(&device) else { continue };
+                let seen = link.compared.as_mut().map_or(0, std::mem::take).min(admitted.len());
+                for (dots, source) in as_seen_by(device, &admitted[seen..], owed.contains(&device)) {
                     self.with_session(turn, no, device, |session, now_ms, history, out| {
                         session.on_admitted(now_ms, (&dots, source), history, out);
                     })?;
@@ -427,7 +355,7 @@ impl Engine {
     }
 
     /// Runs one step of a session and carries out what it asks for.
-    fn with_session(
+    pub(crate) fn with_session(
         &mut self,
         turn: &mut Turn<'_>,
         no: SpaceNo,
@@ -442,6 +370,10 @@ impl Engine {
         let history = SpaceHistory { space, reads: &view, peer: device };
         step(&mut link.session, turn.now_ms, &history, &mut out);
         let id = link.id;
+        if link.compared.is_none() && link.has_compared() {
+            link.compared = Some(space.round.admitted.len());
+            space.log.set_apart();
+        }
         space.links.by_device.insert(device, link);
         for output in out {
             match output {
@@ -466,6 +398,7 @@ impl Engine {
         let space = self.space_mut(no)?;
         space.links.retries.remove(&device);
         space.links.ended.remove(&device);
+        space.links.awaiting.remove(&device);
         let frontier = space.frontier.clone();
         let stored = StoredReceipt { at_ms: turn.now_ms, receipt, frontier };
         turn.effects.batch.put(Table::Receipts, receipt_key(no, &device), stored.encode());
@@ -473,96 +406,9 @@ impl Engine {
         Ok(())
     }
 
-    fn space_numbers(&self) -> Vec<SpaceNo> {
+    pub(crate) fn space_numbers(&self) -> Vec<SpaceNo> {
         self.spaces.keys().copied().collect()
     }
-
-    /// Begins to become a member: the history first, then the join that rests on it.
-    pub(crate) fn on_join(
-        &mut self,
-        turn: &mut Turn<'_>,
-        request: RequestId,
-        ticket: Ticket,
-    ) -> Result<(), EngineError> {
-        let known = self.spaces.values().find(|space| space.id == ticket.space).map(|space| space.no);
-        let no = match known {
-            Some(no) if self.space(no)?.joining.is_none() => {
-                turn.effects.reply(request, Ok(Reply::Space(no)));
-                return Ok(());
-            }
-            Some(no) => no,
-            None => self.add_space(turn, ticket.space, ticket.keys()),
-        };
-        let space = self.space_mut(no)?;
-        space.joining = Some(ticket);
-        space.put_joining(&mut turn.effects.batch);
-        turn.effects.durable = true;
-        self.joins.push((no, request));
-        let devices: Vec<DeviceId> = self.connected.keys().copied().collect();
-        devices.into_iter().try_for_each(|device| self.open_if_wanted(turn, no, device))
-    }
-
-    /// Writes the join once the invite and all that the peer has are here.
-    fn finish_join(&mut self, turn: &mut Turn<'_>, no: SpaceNo) -> Result<(), EngineError> {
-        let us = self.device.id();
-        let space = self.space_mut(no)?;
-        if !is_join_ready(space) {
-            return Ok(());
-        }
-        let Some(ticket) = space.joining.take() else { return Ok(()) };
-        space.put_joining(&mut turn.effects.batch);
-        let member = space.membership.member(&us).is_some();
-        let proof = ticket.invite_secret.proof(space.id, us, ticket.invite);
-        let action = Action::Join { invite: ticket.invite, proof, device_name: self.device_name.clone() };
-        let written = if member { Ok(()) } else { self.control(turn, no, action).map(|_| ()) };
-        let requests: Vec<_> = self.joins.extract_if(.., |(joined, _)| *joined == no).collect();
-        let refusal = match written {
-            Ok(()) => None,
-            Err(EngineError::NotPermitted(refusal)) => Some(refusal),
-            Err(error) => return Err(error),
-        };
-        for (_, request) in requests {
-            let reply = refusal.clone().map_or(Ok(Reply::Space(no)), |refusal| Err(refusal.into()));
-            turn.effects.reply(request, reply);
-        }
-        self.note_space_changed(no);
-        Ok(())
-    }
-}
-
-/// Whether everything a join rests on is here.
-pub(crate) fn is_join_ready(space: &SpaceState) -> bool {
-    let Some(ticket) = &space.joining else { return false };
-    let caught_up = space.links.by_device.values().any(|link| {
-        let status = link.session.status();
-        status.we_lack == 0 && status.their_events.is_some_and(|events| events <= space.log.len())
-    });
-    caught_up && space.membership.invite(&ticket.invite).is_some()
-}
-
-/// Only members are served, and strangers who prove that they hold a valid invite. A device that is joining does not
-/// know the members yet; whoever names the space holds its key.
-fn may_be_served(space: &SpaceState, device: DeviceId, opening: &Opening, now_ms: u64) -> bool {
-    if space.joining.is_some() || space.membership.member(&device).is_some() {
-        return true;
-    }
-    let Some((invite, proof)) = opening.admission.as_deref().and_then(decode_admission) else { return false };
-    space.membership.admits(device, invite, &proof, now_ms).is_ok()
-}
-
-fn encode_admission(ticket: &Ticket, us: DeviceId) -> Vec<u8> {
-    let proof = ticket.invite_secret.proof(ticket.space, us, ticket.invite);
-    let mut writer = Writer::new();
-    writer.raw(ticket.invite.as_bytes()).raw(proof.as_bytes());
-    writer.into_bytes()
-}
-
-fn decode_admission(bytes: &[u8]) -> Option<(EventId, Signature)> {
-    let mut reader = Reader::new(bytes);
-    let invite = EventId::decode(&mut reader).ok()?;
-    let proof = Signature::from_bytes(reader.array("proof").ok()?);
-    reader.finish().ok()?;
-    Some((invite, proof))
 }
 
 /// What was admitted as the session with `device` sees it: stretches of one source, in order.
@@ -585,6 +431,10 @@ fn as_seen_by(
     if owed && !stretches.iter().any(|(_, source)| *source == Source::FromPeer) {
         stretches.push((vec![], Source::FromPeer));
     }
+    if stretches.is_empty() {
+        // What it compared in the middle of the round can be sent now.
+        stretches.push((vec![], Source::Elsewhere));
+    }
     stretches
 }
 
@@ -592,3 +442,5 @@ fn as_seen_by(
 const PATIENCE_MS: u64 = 1_000;
 const RETRY_MS_MIN: u64 = 200;
 const RETRY_MS_MAX: u64 = 30_000;
+/// Peers of which it is kept why the last session with them ended.
+const ENDED_MAX: usize = 1024;

@@ -4,18 +4,21 @@
 //! A segment is a stored frame: the last event of each chain in it carries its author's signature, so segments travel
 //! to other peers as they are, and nothing inside one needs a signature of its own.
 
+mod pack;
+mod reader;
+
+pub(crate) use reader::{LogReader, Placed, SegmentCache};
+
 use crate::error::EngineError;
-use crate::layout::{
-    AuthorNo, SpaceNo, author_key, log_key, parse_author_key, parse_log_key, parse_run_key, run_key,
-};
+use crate::layout::{AuthorNo, SpaceNo, author_key, log_key, parse_author_key, run_key};
 use crate::store::{Batch, Direction, Reads, Table};
+use pack::Ages;
+use reknit_sync::limits::FRAME_BODY_BYTES_MAX;
 use reknit_sync::{Frame, Segment, frame};
 use reknit_types::limits::SIGNATURE_SPAN_EVENTS;
-use reknit_types::{
-    DecodeError, DeviceId, DeviceKey, EventId, Payload, PayloadKeys, Reader, SpaceId, VerifiedEvent, Writer,
-};
+use reknit_types::{DeviceId, DeviceKey, EventId, Payload, VerifiedEvent, Writer};
 use std::collections::BTreeMap;
-use std::ops::{Bound, ControlFlow};
+use std::ops::ControlFlow;
 
 /// The authors of a space by local number.
 #[derive(Debug, Default)]
@@ -94,6 +97,9 @@ struct Group {
     events: Vec<VerifiedEvent>,
     /// The frame they came in, if it is worth storing as it came.
     frame: Option<Frame>,
+    /// Whether a session began to follow the log right before: the end of the group before it may be asked for by
+    /// itself, so it keeps its signature.
+    apart: bool,
 }
 
 /// The writing end of a space's log.
@@ -106,12 +112,16 @@ pub(crate) struct Log {
     /// branches of a forked chain.
     open_runs: BTreeMap<AuthorNo, (Run, EventId)>,
     pending: Vec<Group>,
+    barrier: bool,
+    ages: Ages,
     pub(crate) authors: Authors,
 }
 
 impl Log {
     pub(crate) fn new(space: SpaceNo, next_index: u64, packed: u64, authors: Authors) -> Self {
-        Self { space, next_index, packed, open_runs: BTreeMap::new(), pending: vec![], authors }
+        let ages = Ages::new(next_index);
+        let open_runs = BTreeMap::new();
+        Self { space, next_index, packed, open_runs, pending: vec![], barrier: false, ages, authors }
     }
 
     /// How many events the log holds; also the index of the next.
@@ -140,8 +150,25 @@ impl Log {
         let first = self.next_index;
         events.iter().for_each(|event| self.place(batch, event));
         let frame = frame.filter(|_| events.len() >= VERBATIM_EVENTS_MIN);
-        self.pending.push(Group { events, frame });
+        self.pending.push(Group { events, frame, apart: std::mem::take(&mut self.barrier) });
         first
+    }
+
+    /// A session begins to follow the log here, in the middle of a round.
+    pub(crate) fn set_apart(&mut self) {
+        self.barrier = true;
+    }
+
+    /// The event at `index`, if it waits for the round to be settled.
+    pub(crate) fn pending_at(&self, index: u64) -> Option<&VerifiedEvent> {
+        let mut offset = usize::try_from(index.checked_sub(self.settled())?).ok()?;
+        for group in &self.pending {
+            match group.events.get(offset) {
+                Some(event) => return Some(event),
+                None => offset -= group.events.len(),
+            }
+        }
+        None
     }
 
     fn place(&mut self, batch: &mut Batch, event: &VerifiedEvent) {
@@ -163,8 +190,9 @@ impl Log {
 
     /// Signs what was written here and puts every pending event into the batch.
     pub(crate) fn settle(&mut self, batch: &mut Batch, key: &DeviceKey) -> Result<(), EngineError> {
+        self.barrier = false;
         let mut index = self.settled();
-        for Group { mut events, frame } in join_small(std::mem::take(&mut self.pending)) {
+        for Group { mut events, frame, .. } in join_small(std::mem::take(&mut self.pending)) {
             sign_ends(&mut events, key);
             let segment = match frame {
                 Some(frame) => Segment::new(&events, frame).encode(),
@@ -175,44 +203,17 @@ impl Log {
         }
         Ok(())
     }
-
-    /// Whether enough small segments have gathered to pack them.
-    pub(crate) fn is_packing_due(&self) -> bool {
-        self.next_index - self.packed >= 2 * SEGMENT_EVENTS_MAX as u64
-    }
-
-    /// Packs small segments into larger ones, until `SEGMENT_EVENTS_MAX` events were looked at.
-    pub(crate) fn pack(&mut self, reader: &LogReader<'_>, batch: &mut Batch) -> Result<(), EngineError> {
-        let mut taken: Vec<(u64, Vec<VerifiedEvent>)> = vec![];
-        let mut events = 0;
-        let mut bytes = 0;
-        let mut at = self.packed;
-        while events < SEGMENT_EVENTS_MAX && bytes < SEGMENT_BYTES_MAX && at < self.next_index {
-            let Some((first, stored)) = reader.stored_at(at)? else { break };
-            bytes += stored.len();
-            let decoded = reader.decode(&stored)?;
-            if taken.len() == 1 && events + decoded.len() > SEGMENT_EVENTS_MAX {
-                break;
-            }
-            at = first + decoded.len() as u64;
-            events += decoded.len();
-            taken.push((first, decoded));
-        }
-        self.packed = at;
-        if taken.len() < 2 {
-            return Ok(());
-        }
-        let start = taken[0].0;
-        taken.iter().for_each(|(first, _)| batch.delete(Table::Log, log_key(self.space, *first)));
-        let joined: Vec<VerifiedEvent> = taken.into_iter().flat_map(|(_, events)| events).collect();
-        batch.put(Table::Log, log_key(self.space, start), encode_segment(&joined)?);
-        Ok(())
-    }
 }
 
-fn encode_segment(events: &[VerifiedEvent]) -> Result<Vec<u8>, EngineError> {
+pub(super) fn encode_segment(events: &[VerifiedEvent]) -> Result<Vec<u8>, EngineError> {
     let frame = frame::encode(events).map_err(|error| EngineError::Damaged(error.to_string()))?;
     Ok(Segment::new(events, frame).encode())
+}
+
+/// What an event takes in a frame before compression, rounded up.
+pub(crate) fn event_bytes(event: &VerifiedEvent) -> usize {
+    let header = event.header();
+    header.payload_len as usize + EVENT_BYTES + PARENT_BYTES * header.parents.len()
 }
 
 /// Joins neighbouring groups that are not stored as they came, up to the bounds of a segment.
@@ -231,12 +232,13 @@ impl Group {
     fn has_room_for(&self, other: &Self) -> bool {
         self.frame.is_none()
             && other.frame.is_none()
+            && !other.apart
             && self.events.len() + other.events.len() <= SIGNATURE_SPAN_EVENTS
             && self.bytes() + other.bytes() <= SEGMENT_BYTES_MAX
     }
 
     fn bytes(&self) -> usize {
-        self.events.iter().map(|event| event.header().payload_len as usize).sum()
+        self.events.iter().map(event_bytes).sum()
     }
 }
 
@@ -251,105 +253,6 @@ fn sign_ends(events: &mut [VerifiedEvent], key: &DeviceKey) {
     }
 }
 
-/// The reading end of a space's log, in one state of the store.
-pub(crate) struct LogReader<'a> {
-    pub(crate) reads: &'a dyn Reads,
-    pub(crate) space: SpaceNo,
-    pub(crate) id: SpaceId,
-    pub(crate) keys: &'a dyn PayloadKeys,
-}
-
-impl LogReader<'_> {
-    /// The runs that hold the author's event `seq`: one, unless the author forked its chain.
-    pub(crate) fn runs_at(&self, author: AuthorNo, seq: u64, forked: bool) -> Result<Vec<Run>, EngineError> {
-        let (from, to) = (run_key(self.space, author, 0, 0), run_key(self.space, author, seq, u64::MAX));
-        self.runs(&from, &to, Direction::Backward, |run, found| {
-            if run.index_of(seq).is_some() {
-                found.push(run);
-            }
-            if forked { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-        })
-    }
-
-    fn runs(
-        &self,
-        from: &[u8],
-        to: &[u8],
-        direction: Direction,
-        mut visit: impl FnMut(Run, &mut Vec<Run>) -> ControlFlow<()>,
-    ) -> Result<Vec<Run>, EngineError> {
-        let mut found = vec![];
-        let mut damaged = None;
-        let range = (Bound::Included(from), Bound::Included(to));
-        self.reads.scan(Table::Runs, range, direction, &mut |key, value| match parse_run(key, value) {
-            Ok(run) => visit(run, &mut found),
-            Err(error) => {
-                damaged = Some(error);
-                ControlFlow::Break(())
-            }
-        })?;
-        damaged.map_or(Ok(found), |error| Err(error.into()))
-    }
-
-    /// The stored segment that holds the event at `index`, and the index of its first event.
-    pub(crate) fn stored_at(&self, index: u64) -> Result<Option<(u64, Vec<u8>)>, EngineError> {
-        let (from, to) = (log_key(self.space, 0), log_key(self.space, index));
-        let range = (Bound::Included(from.as_slice()), Bound::Included(to.as_slice()));
-        let Some((key, stored)) = self.reads.first(Table::Log, range, Direction::Backward)? else {
-            return Ok(None);
-        };
-        let first = parse_log_key(&key).ok_or_else(|| EngineError::Damaged("a segment's key".to_owned()))?;
-        Ok(Some((first, stored)))
-    }
-
-    /// The index after the last event of the segment that starts at `first`, if the log goes on; else `end`.
-    pub(crate) fn segment_end(&self, first: u64, end: u64) -> Result<u64, EngineError> {
-        let (from, to) = (log_key(self.space, first), log_key(self.space, u64::MAX));
-        let range = (Bound::Excluded(from.as_slice()), Bound::Included(to.as_slice()));
-        let next = self.reads.first(Table::Log, range, Direction::Forward)?;
-        Ok(next.and_then(|(key, _)| parse_log_key(&key)).unwrap_or(end))
-    }
-
-    /// The events of a stored segment, each under its own hash.
-    pub(crate) fn decode(&self, stored: &[u8]) -> Result<Vec<VerifiedEvent>, EngineError> {
-        let segment = Segment::decode(stored)?;
-        segment.events(self.id, self.keys).map_err(|error| EngineError::Damaged(error.to_string()))
-    }
-
-    /// The event at `index`.
-    pub(crate) fn event_at(&self, index: u64) -> Result<VerifiedEvent, EngineError> {
-        let missing = || EngineError::Damaged(format!("the log ends before event {index}"));
-        let (first, stored) = self.stored_at(index)?.ok_or_else(missing)?;
-        let mut events = self.decode(&stored)?;
-        let at = usize::try_from(index - first).ok().filter(|at| *at < events.len()).ok_or_else(missing)?;
-        Ok(events.swap_remove(at))
-    }
-
-    /// The newest `count` events, the newest first.
-    pub(crate) fn newest(&self, count: usize) -> Result<Vec<VerifiedEvent>, EngineError> {
-        let mut newest = vec![];
-        let mut end = u64::MAX;
-        while newest.len() < count {
-            let Some((first, stored)) = self.stored_at(end)? else { break };
-            newest.extend(self.decode(&stored)?.into_iter().rev());
-            match first.checked_sub(1) {
-                Some(before) => end = before,
-                None => break,
-            }
-        }
-        newest.truncate(count);
-        Ok(newest)
-    }
-}
-
-fn parse_run(key: &[u8], value: &[u8]) -> Result<Run, DecodeError> {
-    let (seq, index) = parse_run_key(key).ok_or(DecodeError::Invalid("key of a run"))?;
-    let mut reader = Reader::new(value);
-    let len = reader.varint("length of a run")?;
-    reader.finish()?;
-    Ok(Run { seq, index, len })
-}
-
 /// The opened payload, if the event carries one that this peer can read.
 pub(crate) fn opened(event: &VerifiedEvent) -> Option<&[u8]> {
     if let Payload::Open(bytes) = event.payload() { Some(bytes) } else { None }
@@ -359,3 +262,6 @@ pub(crate) fn opened(event: &VerifiedEvent) -> Option<&[u8]> {
 const VERBATIM_EVENTS_MIN: usize = 64;
 const SEGMENT_EVENTS_MAX: usize = 256;
 const SEGMENT_BYTES_MAX: usize = 128 * 1024;
+const EVENT_BYTES: usize = 40;
+const PARENT_BYTES: usize = 44;
+const _: () = assert!(2 * SEGMENT_BYTES_MAX < FRAME_BODY_BYTES_MAX);

@@ -127,7 +127,7 @@ pub fn newest_events(
     space: &SpaceInfo,
     count: usize,
 ) -> Result<Vec<VerifiedEvent>, EngineError> {
-    LogReader { reads, space: space.no, id: space.id, keys: &*space.keys }.newest(count)
+    LogReader { reads, space: space.no, id: space.id, keys: &*space.keys, live: None }.newest(count)
 }
 
 fn assemble(reads: &dyn Reads, key: RowKey, row: &Row) -> Result<Entity, EngineError> {

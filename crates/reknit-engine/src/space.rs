@@ -1,13 +1,15 @@
 //! One space as the engine holds it in memory: small, and rebuilt from a few records when a peer opens.
 
 use crate::error::EngineError;
+use crate::held::Held;
 use crate::layout::{AuthorNo, SpaceNo, SpaceRecordKind, author_key, parse_author_key, space_key};
 use crate::links::Links;
-use crate::log::{Authors, Log, LogReader};
-use crate::store::{Batch, Direction, Reads, Table};
+use crate::log::{Authors, Log, LogReader, Placed, SegmentCache};
+use crate::store::{Batch, Direction, Reads, Table, View};
 use reknit_access::{Membership, SpaceKeys, Ticket};
 use reknit_sync::{Frontier, Source};
 use reknit_types::{DecodeError, DeviceId, Dot, EventId, Reader, SpaceId, Stamp, Tip, Writer};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -30,10 +32,12 @@ pub(crate) struct SpaceState {
     pub(crate) heads: Vec<Head>,
     pub(crate) log: Log,
     pub(crate) links: Links,
-    /// The ticket by which this device is becoming a member.
-    pub(crate) joining: Option<Ticket>,
+    /// The ticket by which this device became a member, or is about to. It is kept: a member that has not heard of the
+    /// join yet serves whoever shows the invite.
+    pub(crate) ticket: Option<Ticket>,
     pub(crate) round: Round,
-    pub(crate) held_bytes: u64,
+    pub(crate) held: Held,
+    segments: RefCell<SegmentCache>,
 }
 
 /// What one round of the engine did to a space, until it is settled.
@@ -66,10 +70,16 @@ impl SpaceState {
             heads: vec![],
             log: Log::new(no, 0, 0, Authors::default()),
             links: Links::default(),
-            joining: None,
+            ticket: None,
             round: Round::default(),
-            held_bytes: 0,
+            held: Held::default(),
+            segments: RefCell::new(SegmentCache::new()),
         }
+    }
+
+    /// Whether this device is not a member yet.
+    pub(crate) fn is_joining(&self, us: &DeviceId) -> bool {
+        self.ticket.is_some() && self.membership.member(us).is_none()
     }
 
     /// Puts what never changes into the batch.
@@ -79,12 +89,18 @@ impl SpaceState {
         self.put_membership(batch);
     }
 
-    /// Puts or removes the ticket of a join under way.
-    pub(crate) fn put_joining(&self, batch: &mut Batch) {
-        let key = space_key(self.no, SpaceRecordKind::Joining);
-        match &self.joining {
-            Some(ticket) => batch.put(Table::Spaces, key, ticket.to_string().into_bytes()),
-            None => batch.delete(Table::Spaces, key),
+    /// Takes back what [`Self::found`] put, and the ticket.
+    pub(crate) fn abandon(&self, batch: &mut Batch) {
+        for record in SpaceRecordKind::ALL {
+            batch.delete(Table::Spaces, space_key(self.no, record));
+        }
+    }
+
+    /// Puts the ticket into the batch.
+    pub(crate) fn put_ticket(&self, batch: &mut Batch) {
+        if let Some(ticket) = &self.ticket {
+            let key = space_key(self.no, SpaceRecordKind::Ticket);
+            batch.put(Table::Spaces, key, ticket.to_string().into_bytes());
         }
     }
 
@@ -100,22 +116,31 @@ impl SpaceState {
         numbers.into_iter().map(|no| Self::load(reads, SpaceNo(no))).collect()
     }
 
+    /// The id of a space and its keys.
+    pub(crate) fn identity(reads: &dyn Reads, no: SpaceNo) -> Result<(SpaceId, SpaceKeys), EngineError> {
+        let record = |kind| reads.get(Table::Spaces, &space_key(no, kind));
+        let missing = || EngineError::Damaged(format!("the records of space number {}", no.0));
+        let state = record(SpaceRecordKind::State)?.ok_or_else(missing)?;
+        let keys = record(SpaceRecordKind::Keys)?.ok_or_else(missing)?;
+        Ok((Stored::decode(&state)?.id, SpaceKeys::decode(&keys)?))
+    }
+
     fn load(reads: &dyn Reads, no: SpaceNo) -> Result<Self, EngineError> {
         let record = |kind| reads.get(Table::Spaces, &space_key(no, kind));
         let missing = |what: &str| EngineError::Damaged(format!("the {what} of space number {}", no.0));
         let state = record(SpaceRecordKind::State)?.ok_or_else(|| missing("state"))?;
         let keys = record(SpaceRecordKind::Keys)?.ok_or_else(|| missing("keys"))?;
         let membership = record(SpaceRecordKind::Membership)?.ok_or_else(|| missing("membership"))?;
-        let joining = record(SpaceRecordKind::Joining)?;
+        let ticket = record(SpaceRecordKind::Ticket)?;
         let Stored { id, next_index, packed, heads } = Stored::decode(&state)?;
         let authors = Authors::load(reads, no)?;
         let frontier = load_frontier(reads, no, &authors)?;
-        let ticket = joining.map(|text| parse_ticket(&text)).transpose()?;
+        let ticket = ticket.map(|text| parse_ticket(&text)).transpose()?;
         let mut space = Self::new(no, id, SpaceKeys::decode(&keys)?);
         space.membership = Membership::decode(&membership)?;
         space.log = Log::new(no, next_index, packed, authors);
-        (space.frontier, space.heads, space.joining) = (frontier, heads, ticket);
-        space.held_bytes = crate::held::bytes_held(reads, no)?;
+        (space.frontier, space.heads, space.ticket) = (frontier, heads, ticket);
+        space.held = Held::load(&space.log_reader(reads))?;
         Ok(space)
     }
 
@@ -133,10 +158,24 @@ impl SpaceState {
         self.put_state(batch);
     }
 
-    /// Packs small segments of the log.
-    pub(crate) fn pack(&mut self, reads: &dyn Reads, batch: &mut Batch) -> Result<(), EngineError> {
-        let reader = LogReader { reads, space: self.no, id: self.id, keys: &*self.keys };
-        self.log.pack(&reader, batch)
+    /// Packs small segments of the log, if that is due.
+    pub(crate) fn pack(
+        &mut self,
+        now_ms: u64,
+        reads: &dyn Reads,
+        batch: &mut Batch,
+    ) -> Result<(), EngineError> {
+        if !self.log.is_packing_due(now_ms) {
+            return Ok(());
+        }
+        let mut packed = Batch::new();
+        let view = View::new(reads, batch);
+        let reader = LogReader { reads: &view, space: self.no, id: self.id, keys: &*self.keys, live: None };
+        if self.log.pack(&reader, &mut packed)? {
+            self.segments.borrow_mut().clear();
+        }
+        batch.append(packed);
+        Ok(())
     }
 
     fn put_membership(&self, batch: &mut Batch) {
@@ -155,7 +194,8 @@ impl SpaceState {
 
     /// The reading end of the log in this state of the store.
     pub(crate) fn log_reader<'a>(&'a self, reads: &'a dyn Reads) -> LogReader<'a> {
-        LogReader { reads, space: self.no, id: self.id, keys: &*self.keys }
+        let live = Some((&self.log, &self.segments));
+        LogReader { reads, space: self.no, id: self.id, keys: &*self.keys, live }
     }
 
     /// Whether the author's chain has more than one end.
@@ -176,28 +216,15 @@ impl SpaceState {
         {
             return Ok(vec![tip.id]);
         }
-        Ok(self.events_at(reads, author, seq)?.into_iter().map(|(id, _)| id).collect())
+        Ok(self.events_at(reads, author, seq)?.into_iter().map(|placed| placed.id).collect())
     }
 
-    /// Ids and stamps of the author's events at `seq`. Only settled events are found.
-    fn events_at(
-        &self,
-        reads: &dyn Reads,
-        author: &DeviceId,
-        seq: u64,
-    ) -> Result<Vec<(EventId, Stamp)>, EngineError> {
+    /// The author's events at `seq`: one a branch.
+    fn events_at(&self, reads: &dyn Reads, author: &DeviceId, seq: u64) -> Result<Vec<Placed>, EngineError> {
         let Some(no) = self.log.authors.number(author) else { return Ok(vec![]) };
         let reader = self.log_reader(reads);
-        let mut found = vec![];
-        for run in reader.runs_at(no, seq, self.is_forked(author))? {
-            let Some(index) = run.index_of(seq) else { continue };
-            if index >= self.log.settled() {
-                continue;
-            }
-            let event = reader.event_at(index)?;
-            found.push((event.id(), event.header().stamp));
-        }
-        Ok(found)
+        let runs = reader.runs_at(no, seq, self.is_forked(author))?;
+        runs.iter().filter_map(|run| run.index_of(seq)).map(|index| reader.placed_at(index)).collect()
     }
 
     /// The stamp of the event at `dot`, if it is here.
@@ -209,7 +236,7 @@ impl SpaceState {
             return Ok(Some(head.stamp));
         }
         let events = self.events_at(reads, &dot.author, dot.seq)?;
-        Ok(events.into_iter().find(|(id, _)| *id == dot.id).map(|(_, stamp)| stamp))
+        Ok(events.into_iter().find(|placed| placed.id == dot.id).map(|placed| placed.stamp))
     }
 }
 

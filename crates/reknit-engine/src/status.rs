@@ -138,7 +138,7 @@ pub(crate) fn inspect(
         peers,
         reasons: vec![],
     };
-    status.reasons = reasons(&status, space.joining.is_some(), now_ms);
+    status.reasons = reasons(&status, space.is_joining(&us), now_ms);
     Ok(status)
 }
 

@@ -13,8 +13,8 @@ pub struct TextMut<'t, 'a> {
     cell: CellKey,
 }
 
-/// A document, to be read and edited. A path names keys and places in lists, as in `tracks.0.title`; the empty path is
-/// the whole document.
+/// A document, to be read and edited. A path is a JSON pointer (RFC 6901), as in `/tracks/0/title`; the empty path
+/// is the whole document.
 pub struct DocumentMut<'t, 'a> {
     tx: &'t mut Tx<'a>,
     cell: CellKey,

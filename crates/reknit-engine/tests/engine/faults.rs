@@ -1,0 +1,290 @@
+use crate::support::{HOME, World, family, name};
+use proptest::prelude::*;
+use rand::SeedableRng;
+use rand_chacha::ChaCha20Rng;
+use reknit_engine::Notice;
+use reknit_sync::{CloseReason, Frame, Message, Opening, PROTOCOL_VERSION, frame};
+use reknit_types::{
+    DeviceKey, Dot, Draft, EntityEdit, EntityId, Epoch, Kind, Op, Payload, Stamp, Tip, Transaction,
+    VerifiedEvent,
+};
+
+const YEAR_MS: i64 = 365 * 24 * 3_600_000;
+
+fn note(world: &mut World, at: usize, text: &'static str) -> Dot {
+    world.transact(at, move |tx| tx.create("notes")?.set("title", text).map(|_| ()))
+}
+
+fn has_reason(world: &mut World, at: usize, code: &str) -> bool {
+    world.status(at).reasons.iter().any(|reason| reason.code == code)
+}
+
+#[test]
+fn a_stamp_a_year_ahead_is_held_reported_and_admitted_when_the_clock_gets_there() {
+    let mut world = family(1, 3);
+    world.peers[1].skew_ms = YEAR_MS;
+    note(&mut world, 1, "from the future");
+    world.pass(5_000);
+    assert_eq!(world.contents(1).len(), 1);
+    for at in [0, 2] {
+        assert_eq!(world.contents(at).len(), 0);
+        assert!(has_reason(&mut world, at, "held-by-clock"), "{:#?}", world.status(at).reasons);
+        assert!(world.peers[at].notices.iter().any(|notice| matches!(notice, Notice::Held { .. })));
+    }
+    // Others go on meanwhile.
+    note(&mut world, 0, "now");
+    world.pass(2_000);
+    assert_eq!(world.contents(2).len(), 1);
+    // The clock is set, and events that follow the held one come while it is held.
+    world.peers[1].skew_ms = 0;
+    note(&mut world, 1, "after the future");
+    world.pass(5_000);
+    world.restart(0);
+    world.pass(1_000);
+    assert_eq!(world.contents(0).len(), 1);
+    world.now_ms += YEAR_MS as u64;
+    world.converge();
+    assert_eq!(world.contents(0).len(), 3);
+    assert!(!has_reason(&mut world, 0, "held-by-clock"));
+}
+
+#[test]
+fn what_follows_a_held_event_arrives_though_it_came_too_early() {
+    let mut world = family(2, 2);
+    world.gossip_loss = 1.0;
+    world.disconnect(0, 1);
+    world.peers[1].skew_ms = 3_600_000;
+    note(&mut world, 1, "an hour ahead");
+    world.connect(0, 1);
+    world.pass(1_000);
+    world.peers[1].skew_ms = 0;
+    note(&mut world, 1, "after it");
+    world.pass(1_000);
+    assert_eq!(world.contents(0).len(), 0);
+    world.pass(3_600_000);
+    world.converge();
+    assert_eq!(world.contents(0).len(), 2);
+}
+
+/// One author's clock does not keep others' events out that came in the same frame.
+#[test]
+fn a_held_event_holds_up_only_what_follows_it() {
+    let mut world = family(3, 3);
+    world.disconnect_all();
+    note(&mut world, 2, "on time");
+    world.connect(1, 2);
+    world.converge_all(&[1, 2]);
+    world.disconnect(1, 2);
+    world.peers[1].skew_ms = YEAR_MS;
+    note(&mut world, 1, "ahead");
+    world.connect(0, 1);
+    world.pass(5_000);
+    assert_eq!(world.contents(0).len(), 1);
+    assert!(has_reason(&mut world, 0, "held-by-clock"));
+}
+
+#[test]
+fn held_events_survive_a_restart_and_are_admitted_after_it() {
+    let mut world = family(4, 2);
+    world.peers[1].skew_ms = 3_600_000;
+    note(&mut world, 1, "an hour ahead");
+    world.pass(1_000);
+    world.disconnect(0, 1);
+    world.restart(0);
+    assert_eq!(world.contents(0).len(), 0);
+    world.pass(3_000_000);
+    assert_eq!(world.contents(0).len(), 1);
+}
+
+/// The same held events are not stored again and again while they wait.
+#[test]
+fn held_events_are_kept_once() {
+    let mut world = family(5, 2);
+    world.peers[1].skew_ms = YEAR_MS;
+    (0..5).for_each(|_| _ = note(&mut world, 1, "ahead"));
+    world.pass(1_000);
+    let before = world.status(0).held.unwrap().1;
+    for _ in 0..20 {
+        world.disconnect(0, 1);
+        world.connect(0, 1);
+        world.pass(10_000);
+    }
+    assert_eq!(world.status(0).held.unwrap().1, before);
+}
+
+#[test]
+fn a_restored_backup_forks_its_own_chain_and_both_branches_merge() {
+    let mut world = family(6, 3);
+    let id = EntityId::from_bytes([9; 16]);
+    world.transact(1, move |tx| tx.entity("notes", id)?.text("body")?.push("both").map(|_| ()));
+    world.converge();
+    let backup = world.peers[1].store.clone();
+    for _ in 0..5 {
+        world.transact(1, move |tx| {
+            tx.entity("notes", id)?.add("count", 1)?.text("body")?.push(" lost").map(|_| ())
+        });
+    }
+    world.converge();
+    world.disconnect_all();
+    world.restart_with(1, backup);
+    for _ in 0..3 {
+        world.transact(1, move |tx| {
+            tx.entity("notes", id)?.add("count", 10)?.text("body")?.push(" again").map(|_| ())
+        });
+    }
+    world.connect_all();
+    world.converge();
+    for at in 0..3 {
+        assert!(has_reason(&mut world, at, "forked-author"));
+        assert_eq!(world.status(at).voids, 0);
+    }
+    let text = format!("{:?}", world.contents(0)[0].fields[&name("body")]);
+    assert_eq!((text.matches("lost").count(), text.matches("again").count()), (5, 3), "{text}");
+    let count = &world.contents(0)[0].fields[&name("count")];
+    assert_eq!(*count, reknit_crdt::FieldValue::Counter(35));
+    note(&mut world, 1, "goes on");
+    world.converge();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 6, ..ProptestConfig::default() })]
+
+    /// A clone of a device: the same key and chain in two places, each with long branches, over and over.
+    #[test]
+    fn forks_of_any_shape_converge(seed: u64, rounds in 1usize..4, edits in 1usize..30) {
+        let mut world = family(seed, 3);
+        for _ in 0..rounds {
+            world.converge();
+            let backup = world.peers[1].store.clone();
+            for _ in 0..edits {
+                note(&mut world, 1, "one branch");
+                note(&mut world, 2, "between");
+            }
+            world.converge_all(&[0, 1, 2]);
+            world.disconnect_all();
+            world.restart_with(1, backup);
+            for _ in 0..edits {
+                note(&mut world, 1, "other branch");
+            }
+            note(&mut world, 0, "elsewhere");
+            world.connect_all();
+        }
+        world.converge();
+    }
+}
+
+/// Whoever writes by hand what an engine would not.
+struct Forger<'a> {
+    world: &'a World,
+    key: DeviceKey,
+}
+
+impl Forger<'_> {
+    fn event(&self, parents: Vec<Dot>, prev: Option<Tip>, ops: Vec<Op>) -> VerifiedEvent {
+        let info = &self.world.peers[0].spaces[&HOME];
+        let entity = EntityId::from_bytes([66; 16]);
+        let edits = vec![EntityEdit { collection: name("forged"), entity, ops }];
+        let after = Some(Stamp::from_parts(self.world.now_ms, 0).unwrap());
+        let draft = Draft {
+            kind: Kind::Data,
+            parents,
+            stamp: Stamp::next(self.world.now_ms, after, &mut ChaCha20Rng::seed_from_u64(1)),
+            epoch: Epoch::FIRST,
+            payload: Payload::Open(Transaction { edits }.encode()),
+        };
+        let (_, key) = info.keys.newest();
+        let mut event = VerifiedEvent::seal(info.id, &self.key, prev, draft, key).unwrap();
+        event.sign(&self.key);
+        event
+    }
+}
+
+fn frame_of(event: VerifiedEvent) -> Frame {
+    frame::encode(&[event]).unwrap()
+}
+
+#[test]
+fn an_event_by_a_stranger_or_a_reader_is_refused_and_others_are_unharmed() {
+    let mut world = family(7, 2);
+    let reader = world.add_peer();
+    let ticket = world.invite(0, reknit_access::Role::Reader, None);
+    world.connect(0, reader);
+    world.connect(1, reader);
+    world.join(reader, &ticket).unwrap();
+    world.converge();
+    world.pass(1_000);
+    let heads = world.status(0).heads;
+    let by_stranger = Forger { world: &world, key: DeviceKey::from_seed(&[77; 32]) }.event(
+        heads.clone(),
+        None,
+        vec![Op::Create],
+    );
+    let key = world.peers[reader].key.clone();
+    let joined = heads.iter().find(|head| head.author == key.id()).copied().unwrap();
+    let by_reader = Forger { world: &world, key }.event(heads.clone(), Some(joined.tip()), vec![Op::Create]);
+    let before = world.status(0).frontier_digest;
+    for event in [by_stranger, by_reader] {
+        world.inject(reader, 0, &Message::Events(frame_of(event)));
+        world.pass(100);
+        assert!(world.peers[0].notices.iter().any(|notice| matches!(notice, Notice::Refused { .. })));
+        world.peers[0].notices.clear();
+        assert_eq!(world.status(0).frontier_digest, before);
+        world.pass(5_000);
+    }
+    note(&mut world, 1, "goes on");
+    world.converge();
+}
+
+#[test]
+fn a_stranger_with_a_guessed_tag_is_served_nothing() {
+    let mut world = family(8, 1);
+    note(&mut world, 0, "secret");
+    let stranger = world.add_peer();
+    let keys = world.peers[0].spaces[&HOME].keys.clone();
+    let right = keys.session_tag(world.id(stranger), world.id(0));
+    for tag in [[0; 32], right] {
+        let opening = Opening { version: PROTOCOL_VERSION, tag, admission: Some(vec![1; 96]) };
+        world.knock(stranger, 0, &opening);
+        world.pass(1_000);
+        assert_eq!(world.knock_answers(stranger), [Message::Close(CloseReason::NotMember)]);
+    }
+}
+
+#[test]
+fn a_member_whose_frames_are_garbage_is_closed_and_others_are_unharmed() {
+    let mut world = family(9, 3);
+    world.gossip_loss = 1.0;
+    world.disconnect(1, 2);
+    world.garbles = Some(1);
+    note(&mut world, 1, "garbled");
+    note(&mut world, 2, "clean");
+    world.pass(5_000);
+    let titles = |world: &World, at| world.contents(at).len();
+    assert_eq!(titles(&world, 0), 1);
+    let closed = |notice: &Notice| {
+        matches!(notice, Notice::Unlinked { why: reknit_engine::Why::Closed(CloseReason::BadFrame), .. })
+    };
+    assert!(world.peers[0].notices.iter().any(closed));
+    assert!(!world.status(0).reasons.is_empty());
+    world.garbles = None;
+    world.converge();
+    assert_eq!(titles(&world, 0), 2);
+}
+
+#[test]
+fn a_connected_peer_that_lacks_events_always_has_a_reason() {
+    let mut world = family(10, 3);
+    world.disconnect(0, 2);
+    world.garbles = Some(0);
+    for _ in 0..10 {
+        note(&mut world, 0, "news");
+        world.pass(37);
+        for at in 0..3 {
+            let status = world.status(at);
+            for peer in status.peers.iter().filter(|peer| !peer.converged) {
+                let about = status.reasons.iter().any(|reason| reason.device == Some(peer.device));
+                assert!(about, "{status:#?}");
+            }
+        }
+    }
+}

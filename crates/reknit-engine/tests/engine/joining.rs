@@ -1,0 +1,149 @@
+use crate::support::{HOME, World, family};
+use reknit_access::Role;
+use reknit_engine::{EngineError, Input};
+
+#[test]
+fn two_peers_join_by_ticket_and_converge() {
+    let mut world = World::new(1, 2);
+    world.create(0);
+    let id = reknit_types::EntityId::from_bytes([1; 16]);
+    world.transact(0, move |tx| tx.entity("notes", id)?.set("title", "hello").map(|_| ()));
+    let ticket = world.invite(0, Role::Writer, None);
+    world.connect(0, 1);
+    assert_eq!(world.join(1, &ticket).unwrap(), HOME);
+    world.converge();
+    assert_eq!(world.members(0).len(), 2);
+    assert_eq!(world.contents(1).len(), 1);
+    for at in 0..2 {
+        let status = world.status(at);
+        assert!(status.peers[0].converged, "{status:#?}");
+        assert!(status.reasons.is_empty(), "{:?}", status.reasons);
+    }
+}
+
+#[test]
+fn a_device_that_joins_before_it_is_connected_becomes_a_member_when_it_is() {
+    let mut world = World::new(2, 2);
+    world.create(0);
+    let ticket = Box::new(world.invite(0, Role::Writer, None));
+    let request = world.begin(1, |request| Input::Join { request, ticket });
+    world.pass(5_000);
+    assert!(world.reply(1, request).is_none());
+    assert_eq!(world.status(1).reasons[0].code, "joining");
+    assert!(matches!(world.try_transact(1, |tx| tx.create("notes").map(|_| ())), Err(EngineError::Joining)));
+    world.connect(0, 1);
+    world.pass(5_000);
+    assert!(matches!(world.reply(1, request), Some(Ok(_))));
+    world.converge();
+}
+
+#[test]
+fn joining_goes_on_after_a_restart() {
+    let mut world = World::new(3, 2);
+    world.create(0);
+    let ticket = Box::new(world.invite(0, Role::Writer, None));
+    world.begin(1, |request| Input::Join { request, ticket });
+    world.restart(1);
+    world.connect(0, 1);
+    world.pass(5_000);
+    world.converge();
+    assert_eq!(world.status(1).role, Some(Role::Writer));
+}
+
+#[test]
+fn any_member_admits_while_the_inviter_is_away() {
+    let mut world = World::new(4, 3);
+    world.create(0);
+    world.connect(0, 1);
+    let ticket = world.invite(0, Role::Writer, None);
+    world.join(1, &ticket).unwrap();
+    world.converge_all(&[0, 1]);
+    world.disconnect(0, 1);
+    world.connect(1, 2);
+    world.join(2, &ticket).unwrap();
+    world.converge_all(&[1, 2]);
+    world.disconnect(1, 2);
+    world.connect(0, 2);
+    world.converge();
+}
+
+/// The join is written and the stream is cut before anybody has heard of it.
+#[test]
+fn a_member_whose_join_nobody_knows_is_still_served() {
+    let mut world = World::new(5, 2);
+    world.create(0);
+    let ticket = world.invite(0, Role::Writer, None);
+    world.connect(0, 1);
+    world.join(1, &ticket).unwrap();
+    world.disconnect(0, 1);
+    world.pass(1_000);
+    assert_eq!(world.members(0).len(), 1);
+    world.restart(1);
+    world.connect(0, 1);
+    world.converge();
+    assert_eq!(world.members(0).len(), 2);
+}
+
+#[test]
+fn an_expired_invite_is_refused_at_once() {
+    let mut world = World::new(6, 2);
+    world.create(0);
+    let ticket = world.invite(0, Role::Writer, Some(world.now_ms + 1_000));
+    world.connect(0, 1);
+    world.pass(2_000);
+    let refused = world.join(1, &ticket).unwrap_err();
+    assert!(matches!(refused, EngineError::NotPermitted(reknit_access::Refusal::InviteExpired { .. })));
+}
+
+/// The joiner's clock is behind, so only the members know that the invite expired.
+#[test]
+fn an_invite_that_has_expired_for_the_members_gets_a_reply() {
+    let mut world = World::new(7, 2);
+    world.create(0);
+    let ticket = world.invite(0, Role::Writer, Some(world.now_ms + 1_000));
+    world.peers[1].skew_ms = -3_600_000;
+    world.pass(2_000);
+    world.connect(0, 1);
+    let refused = world.join(1, &ticket).unwrap_err();
+    assert!(matches!(refused, EngineError::JoinRefused(_)), "{refused}");
+    assert_eq!(world.members(0).len(), 1);
+}
+
+#[test]
+fn a_reader_reads_and_cannot_write() {
+    let mut world = family(8, 2);
+    let reader = world.add_peer();
+    let ticket = world.invite(0, Role::Reader, None);
+    world.connect(0, reader);
+    world.join(reader, &ticket).unwrap();
+    world.transact(1, |tx| tx.create("notes")?.set("a", 1i64).map(|_| ()));
+    world.converge();
+    assert_eq!(world.contents(reader).len(), 1);
+    let refused = world.try_transact(reader, |tx| tx.create("notes").map(|_| ())).unwrap_err();
+    assert!(matches!(refused, EngineError::NotPermitted(_)), "{refused}");
+    let role = Role::Writer;
+    let refused = world.ask(reader, |request| Input::Invite { request, space: HOME, role, expires_ms: None });
+    assert!(matches!(refused, Err(EngineError::NotPermitted(_))));
+    assert_eq!(world.contents(reader).len(), 1);
+}
+
+#[test]
+fn asking_for_a_space_that_is_not_here_is_an_answer_not_a_failure() {
+    let mut world = World::new(9, 1);
+    let asked = world.ask(0, |request| Input::Inspect { request, space: HOME });
+    assert!(asked.is_err());
+    let asked = world.try_transact(0, |tx| tx.create("notes").map(|_| ()));
+    assert!(asked.is_err());
+}
+
+#[test]
+fn a_space_that_cannot_be_founded_leaves_nothing() {
+    let mut world = World::new(10, 1);
+    let name = "x".repeat(100_000);
+    assert!(world.ask(0, |request| Input::Create { request, name }).is_err());
+    world.restart(0);
+    assert!(world.peers[0].spaces.is_empty());
+    assert_eq!(world.create(0), HOME);
+    world.restart(0);
+    assert_eq!(world.status(0).events, 1);
+}
