@@ -223,3 +223,6 @@ impl fmt::Debug for Document {
 fn nobody() -> ActorId {
     ActorId::from(&[0u8; merge::ACTOR_BYTES][..])
 }
+
+#[cfg(test)]
+mod tests;

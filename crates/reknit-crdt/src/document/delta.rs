@@ -3,8 +3,8 @@
 use super::claims;
 use crate::error::Void;
 use crate::limits::{DOCUMENT_CHANGES_MAX, DOCUMENT_OPS_MAX};
-use automerge::legacy::{Key, ObjectId, OpId};
-use automerge::{ActorId, Change, ExpandedChange};
+use automerge::legacy::{Key, ObjectId, Op, OpId, OpType};
+use automerge::{ActorId, Change, ExpandedChange, ObjType, ScalarValue};
 use reknit_types::limits::PAYLOAD_BYTES_MAX;
 use reknit_types::{DecodeError, Reader, Writer};
 use std::collections::BTreeSet;
@@ -70,6 +70,9 @@ fn references(change: &ExpandedChange) -> Result<BTreeSet<(ActorId, u64)>, Void>
     let start = change.start_op.get();
     let mut refers_to = BTreeSet::new();
     for (own, op) in (start..).zip(&change.operations) {
+        if !is_used(op) {
+            return Err(Void::Refused("it holds an operation that documents do not use".to_owned()));
+        }
         let object = match &op.obj {
             ObjectId::Id(id) => Some(id),
             ObjectId::Root => None,
@@ -88,4 +91,20 @@ fn references(change: &ExpandedChange) -> Result<BTreeSet<(ActorId, u64)>, Void>
         }
     }
     Ok(refers_to)
+}
+
+/// Whether documents use operations like this one. Automerge knows more: marks, blocks and tables; and its changes can
+/// say more: to delete or count up nothing, to insert into a map.
+fn is_used(op: &Op) -> bool {
+    let in_map = matches!(op.key, Key::Map(_));
+    let at_head = matches!(&op.key, Key::Seq(element) if element.as_opid().is_none());
+    if (in_map && op.insert) || (at_head && !op.insert) || (op.insert && !op.pred.is_empty()) {
+        return false;
+    }
+    match &op.action {
+        OpType::Make(kind) => *kind != ObjType::Table,
+        OpType::Put(value) => !matches!(value, ScalarValue::Unknown { .. }),
+        OpType::Delete | OpType::Increment(_) => !op.insert && !op.pred.is_empty(),
+        OpType::MarkBegin(_) | OpType::MarkEnd(_) => false,
+    }
 }

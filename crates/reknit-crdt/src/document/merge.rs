@@ -6,9 +6,9 @@ use crate::contract::{Applied, Edit};
 use crate::error::Void;
 use crate::identity::Place;
 use crate::waiting::Waiting;
-use automerge::{ActorId, AutoCommit, Change, ChangeHash};
+use automerge::{ActorId, AutoCommit, AutomergeError, Change, ChangeHash};
 use reknit_types::DeviceId;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What a document knows beside its content.
@@ -185,8 +185,18 @@ impl Batch {
         if self.changes.is_empty() {
             return Ok(());
         }
-        match catch_unwind(AssertUnwindSafe(|| doc.apply_changes_batch(self.changes))) {
-            Ok(Ok(())) => Ok(()),
+        let before = doc.get_heads();
+        let merged = catch_unwind(AssertUnwindSafe(|| {
+            doc.apply_changes_batch(self.changes)?;
+            // What cannot be told again as it was told could not be saved.
+            let held: BTreeSet<ChangeHash> = doc.get_changes(&before).iter().map(Change::hash).collect();
+            Ok::<bool, AutomergeError>(
+                held.len() == self.max_ops.len() && self.max_ops.keys().all(|hash| held.contains(hash)),
+            )
+        }));
+        match merged {
+            Ok(Ok(true)) => Ok(()),
+            Ok(Ok(false)) => Err(Broken("automerge holds it otherwise than it was written".to_owned())),
             Ok(Err(error)) => Err(Broken(error.to_string())),
             Err(_) => Err(Broken("automerge cannot apply it".to_owned())),
         }
