@@ -11,8 +11,9 @@
 //!
 //! # What a peer may get wrong, or lie about
 //!
-//! * A delta that does not decode, exceeds a limit, or uses another identity than its author's is [`Void`]: it changes
-//!   nothing, at any peer.
+//! * A delta that does not decode, exceeds a limit, uses another identity than its author's, or says what no honest
+//!   author could (text between units that never were next to each other, automerge operations that documents do not
+//!   use) is [`Void`]: it changes nothing, at any peer.
 //! * A delta that builds on what is not here yet is [`Applied::Waiting`]; it is kept in the state, and merges when what
 //!   it builds on has. Events arrive after their causes, so only a liar's deltas ever wait.
 //! * An author that forks its own chain inside one session can put two different edits at one place of one identity.

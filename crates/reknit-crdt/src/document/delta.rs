@@ -98,7 +98,8 @@ fn references(change: &ExpandedChange) -> Result<BTreeSet<(ActorId, u64)>, Void>
 fn is_used(op: &Op) -> bool {
     let in_map = matches!(op.key, Key::Map(_));
     let at_head = matches!(&op.key, Key::Seq(element) if element.as_opid().is_none());
-    if (in_map && op.insert) || (at_head && !op.insert) || (op.insert && !op.pred.is_empty()) {
+    let fits = if op.insert { !in_map && op.pred.is_empty() } else { !at_head };
+    if !fits {
         return false;
     }
     match &op.action {
