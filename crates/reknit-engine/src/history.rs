@@ -84,8 +84,8 @@ impl SpaceHistory<'_> {
             let (first, stored) = reader.stored_at(at)?.ok_or_else(damaged)?;
             let end = reader.segment_end(first, self.space.log.settled())?;
             if let Some((author, range)) = plan.covering(missing, first, end) {
-                let all = missing.events() == range.len();
-                let whole = end - first >= VERBATIM_EVENTS_MIN || events.is_empty() && all;
+                let last = events.is_empty() && missing.events() == end - first;
+                let whole = end - first >= VERBATIM_EVENTS_MIN || last;
                 if whole && !events.is_empty() {
                     break;
                 }

@@ -137,6 +137,19 @@ fn gossip_alone_brings_news_to_peers_without_a_session() {
 }
 
 #[test]
+fn events_written_one_by_one_travel_many_to_a_frame() {
+    let mut world = family(8, 2);
+    world.disconnect(0, 1);
+    for n in 0..300i64 {
+        world.transact(0, move |tx| tx.create("notes")?.set("n", n).map(|_| ()));
+    }
+    let before = world.messages;
+    world.connect(0, 1);
+    world.converge();
+    assert!(world.messages - before < 20, "{} messages", world.messages - before);
+}
+
+#[test]
 fn peers_that_are_equal_fall_silent() {
     let mut world = family(3, 3);
     edit_everywhere(&mut world, 20);

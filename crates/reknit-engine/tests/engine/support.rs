@@ -54,6 +54,8 @@ pub(crate) struct World {
     pub(crate) gossip_loss: f64,
     /// Bytes delivered by streams.
     pub(crate) bytes: u64,
+    /// Messages delivered by streams.
+    pub(crate) messages: u64,
     /// Damages every frame that comes from this peer.
     pub(crate) garbles: Option<usize>,
     connected: BTreeSet<(usize, usize)>,
@@ -73,6 +75,7 @@ impl World {
             rng: ChaCha20Rng::seed_from_u64(seed),
             gossip_loss: 0.0,
             bytes: 0,
+            messages: 0,
             garbles: None,
             connected: BTreeSet::new(),
             other_end: BTreeMap::new(),
@@ -341,6 +344,7 @@ impl World {
             }
             Item::Message(bytes) => {
                 self.bytes += bytes.len() as u64;
+                self.messages += 1;
                 let context = self.peers[end.peer].contexts.get(&end.link)?;
                 Some(Input::Incoming { link: end.link, incoming: prepare(&bytes, context) })
             }
