@@ -31,6 +31,8 @@ pub(crate) const SYNC_PROTOCOL: StreamProtocol = StreamProtocol::new("/reknit/sy
 pub struct SyncStream {
     device: DeviceId,
     stream: Stream,
+    /// An error was reported. The stream below panics when it is used after a failed negotiation.
+    failed: bool,
     _open: Arc<OpenStreams>,
 }
 
@@ -40,18 +42,31 @@ pub(crate) struct OpenStreams;
 
 impl SyncStream {
     pub(crate) fn new(device: DeviceId, stream: Stream, open: Arc<OpenStreams>) -> Self {
-        Self { device, stream, _open: open }
+        Self { device, stream, failed: false, _open: open }
     }
 
     /// The device at the other end, proved by the connection's handshake.
     pub fn device(&self) -> DeviceId {
         self.device
     }
+
+    /// Polls the stream, unless it has failed before.
+    fn poll_sound<T>(
+        &mut self,
+        poll: impl FnOnce(Pin<&mut Stream>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if self.failed {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        let polled = poll(Pin::new(&mut self.stream));
+        self.failed = matches!(polled, Poll::Ready(Err(_)));
+        polled
+    }
 }
 
 impl AsyncRead for SyncStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        self.poll_sound(|stream| stream.poll_read(cx, buf))
     }
 
     fn poll_read_vectored(
@@ -59,13 +74,13 @@ impl AsyncRead for SyncStream {
         cx: &mut Context<'_>,
         bufs: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_read_vectored(cx, bufs)
+        self.poll_sound(|stream| stream.poll_read_vectored(cx, bufs))
     }
 }
 
 impl AsyncWrite for SyncStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        self.poll_sound(|stream| stream.poll_write(cx, buf))
     }
 
     fn poll_write_vectored(
@@ -73,14 +88,14 @@ impl AsyncWrite for SyncStream {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        self.poll_sound(|stream| stream.poll_write_vectored(cx, bufs))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        self.poll_sound(|stream| stream.poll_flush(cx))
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_close(cx)
+        self.poll_sound(|stream| stream.poll_close(cx))
     }
 }
