@@ -15,7 +15,7 @@ use reknit_engine::{Config, Engine, Input};
 use reknit_net::{Multiaddr, Net, NetConfig};
 use reknit_store::{Options, RedbStore};
 use reknit_types::DeviceKey;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
 use tokio::runtime::{Builder, Handle};
@@ -149,7 +149,8 @@ impl PeerBuilder {
         first_round(&core).await?;
         if let (Some(net), Some(events)) = (net, events) {
             let (known, topics) = (BTreeSet::new(), BTreeSet::new());
-            let network = Network { core: Arc::clone(&core), net, streams, known, topics };
+            let sighted = BTreeMap::new();
+            let network = Network { core: Arc::clone(&core), net, streams, known, sighted, topics };
             tokio::spawn(network.run(events, published));
         }
         Ok(Peer::new(core, thread, self.durability))

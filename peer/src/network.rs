@@ -9,7 +9,7 @@ use reknit_engine::{Input, SpaceInfo};
 use reknit_net::{FoundBy, Multiaddr, Net, NetEvent, NetEvents};
 use reknit_sync::{Announce, frame};
 use reknit_types::{DeviceId, Reader};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, mpsc};
@@ -20,6 +20,8 @@ pub(crate) struct Network {
     pub(crate) net: Net,
     pub(crate) streams: Streams,
     pub(crate) known: BTreeSet<DeviceId>,
+    /// Devices on the local network that are not known: one of them may be the peer that a ticket names next.
+    pub(crate) sighted: BTreeMap<DeviceId, Vec<Multiaddr>>,
     pub(crate) topics: BTreeSet<[u8; 32]>,
 }
 
@@ -91,10 +93,11 @@ impl Network {
         }
     }
 
-    fn know(&mut self, device: DeviceId, addrs: Vec<Multiaddr>) {
+    fn know(&mut self, device: DeviceId, mut addrs: Vec<Multiaddr>) {
         if device == self.core.device {
             return;
         }
+        addrs.extend(self.sighted.remove(&device).unwrap_or_default());
         self.known.insert(device);
         let net = self.net.clone();
         tokio::spawn(async move {
@@ -154,15 +157,26 @@ impl Network {
             FoundBy::Identify => ("identify", self.known.contains(&device)),
             FoundBy::Rendezvous(_) => ("rendezvous", true),
         };
-        if !wanted {
-            return;
-        }
         if by != FoundBy::Identify {
             self.core.tell(PeerEvent::PeerFound { device, by: how.to_owned() });
+        }
+        if !wanted {
+            if by == FoundBy::Mdns {
+                self.sight(device, addrs);
+            }
+            return;
         }
         // Where to look for it after a restart; losing this costs a search.
         let _ = self.core.inbox.try_send(Task::Remember(device, addrs.clone()));
         self.know(device, addrs);
+    }
+
+    fn sight(&mut self, device: DeviceId, addrs: Vec<Multiaddr>) {
+        if self.sighted.len() >= SIGHTED_MAX && !self.sighted.contains_key(&device) {
+            // Which one goes does not matter: it is found again by its next announcement.
+            self.sighted.pop_first();
+        }
+        self.sighted.insert(device, addrs);
     }
 
     /// Opens an announce on a worker; what cannot be opened is not ours.
@@ -211,4 +225,6 @@ pub(crate) fn transport_text(transport: reknit_net::Transport) -> &'static str {
     }
 }
 
+/// Unknown devices remembered on the local network.
+const SIGHTED_MAX: usize = 256;
 const ADDRESS_BYTES_MAX: usize = 512;

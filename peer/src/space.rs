@@ -12,6 +12,7 @@ use reknit_access::{PeerHint, Role, Ticket};
 use reknit_engine::read::{self, Page};
 use reknit_engine::store::{Durability, Reads};
 use reknit_engine::{Input, MemberInfo, Reply, SpaceInfo, SpaceNo, Tx, TxError};
+use reknit_sync::Waiting;
 use reknit_types::{DeviceId, EntityId, Name, SpaceId};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -221,7 +222,7 @@ impl Space {
             pause.tick().await;
             let status = self.inspect().await?;
             let mut connected = status.peers.iter().filter(|peer| peer.connected).peekable();
-            if connected.peek().is_some() && connected.all(|peer| peer.converged) {
+            if connected.peek().is_some() && connected.all(is_equal_now) {
                 let connected = status.peers.iter().filter(|peer| peer.connected);
                 return Ok(connected.filter_map(receipt_of).collect());
             }
@@ -235,6 +236,12 @@ impl Space {
             other => Err(unexpected(&other)),
         }
     }
+}
+
+/// Whether a connected member has exactly what is here. Its last receipt alone does not tell: the member may have gone
+/// on while it was away, so the session that is open now must have found the two equal.
+fn is_equal_now(peer: &reknit_engine::PeerStatus) -> bool {
+    peer.converged && peer.session.as_ref().is_some_and(|session| session.waiting == Waiting::Equal)
 }
 
 impl std::fmt::Debug for Space {
