@@ -1,13 +1,13 @@
 //! One of the three peers: a `reknit up` in a process of its own, driven over its socket.
 
-use super::record::Who;
+use super::record::{Receipts, Who};
 use crate::assignment::Assignment;
-use crate::calls::{Call, Find, Put, Stop};
+use crate::calls::{Call, Find, Hello, Put, SpaceInfo, Stop, UntilConverged};
 use crate::client::{Client, Reached};
 use crate::exit::{Exit, Failure};
 use crate::home::Home;
-use crate::view::{EntityView, HappeningView};
-use reknit::EntityId;
+use crate::view::{EntityView, HappeningView, ReceiptView};
+use reknit::{DeviceId, EntityId};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -78,6 +78,27 @@ impl Actor {
         self.call(Find { space: None, collection: COLLECTION.to_owned(), id: id.to_string() }).await
     }
 
+    pub(super) async fn device(&self) -> Result<DeviceId, Failure> {
+        Ok(self.call(Hello {}).await?.device)
+    }
+
+    /// Waits until everyone it is connected with has signed for what it has.
+    pub(super) async fn until_converged(&self) -> Result<Vec<ReceiptView>, Failure> {
+        self.call(UntilConverged { space: None, peers: 1, timeout_ms: CONVERGE_MS }).await
+    }
+
+    /// The same, with what it has then, and who of `devices`, in the order of [`Who::ALL`], signed for that.
+    pub(super) async fn receipts(&self, devices: &[DeviceId]) -> Result<Receipts, Failure> {
+        let signed = self.until_converged().await?;
+        let space = self.call(SpaceInfo { space: None }).await?;
+        let signs = |device: &DeviceId| {
+            signed.iter().any(|receipt| receipt.device == *device && receipt.frontier == space.frontier)
+        };
+        let signers = Who::ALL.into_iter().zip(devices).filter(|(_, device)| signs(device));
+        let signed_by = signers.map(|(who, _)| who.name()).collect();
+        Ok(Receipts { who: self.who, events: space.events, frontier: space.frontier, signed_by })
+    }
+
     /// Ends the process in order, or with force if it does not.
     pub(super) async fn stop(mut self) {
         let asked = self.call(Stop {}).await;
@@ -118,4 +139,5 @@ async fn count_found(mut lines: Lines<BufReader<ChildStdout>>, counter: watch::S
 
 pub(super) const COLLECTION: &str = "picnics";
 const FOUND_BY_MDNS: &str = "found_by_mdns";
+const CONVERGE_MS: u64 = 20_000;
 const STOP_PATIENCE: Duration = Duration::from_secs(3);

@@ -2,11 +2,10 @@
 
 use super::actor::Actor;
 use super::record::{Outcome, Receipts, Recorder, What, Who};
-use crate::calls::{Hello, Invite, Join, Pause, Resume, SpaceInfo, SpaceNew, Status, UntilConverged};
+use crate::calls::{Invite, Join, Pause, Resume, SpaceNew, Status};
 use crate::clock::precise;
 use crate::exit::Failure;
 use crate::multicast;
-use crate::view::{ReceiptView, SpaceView};
 use reknit::{EntityId, Ticket};
 use std::time::{Duration, Instant};
 
@@ -113,7 +112,7 @@ impl Cast {
     async fn part(&self, recorder: &mut Recorder) -> Result<(), Failure> {
         self.cleo.call(Pause {}).await?;
         for actor in [&self.ada, &self.ben] {
-            while connected(actor).await? > 1 {
+            while has_cleo(actor).await? {
                 tokio::time::sleep(LOOK_AGAIN).await;
             }
         }
@@ -139,51 +138,38 @@ impl Cast {
         recorder.moment(What::Heal, "the network is whole again")?;
         let began = Instant::now();
         self.cleo.call(Resume {}).await?;
-        let signed = self.until_equal().await?;
+        let receipts = self.until_equal().await?;
         let took = began.elapsed();
-        let mut receipts = Vec::new();
-        for (actor, signed) in self.all().into_iter().zip(&signed) {
-            let space = actor.call(SpaceInfo { space: None }).await?;
-            receipts.push(self.receipts(actor.who, &space, signed).await?);
-        }
         recorder.moment(What::Equal, format!("all three have the same events, {} later", precise(took)))?;
         Ok((took, receipts))
     }
 
-    async fn receipts(
-        &self,
-        who: Who,
-        space: &SpaceView,
-        signed: &[ReceiptView],
-    ) -> Result<Receipts, Failure> {
-        let mut signed_by = Vec::new();
-        for actor in self.all() {
-            let device = actor.call(Hello {}).await?.device;
-            let signs =
-                |receipt: &ReceiptView| receipt.device == device && receipt.frontier == space.frontier;
-            if signed.iter().any(signs) {
-                signed_by.push(actor.who.name());
+    /// Waits until all three are at one frontier, and each holds the receipts of all it is connected with.
+    async fn until_equal(&self) -> Result<Vec<Receipts>, Failure> {
+        let devices = tokio::try_join!(self.ada.device(), self.ben.device(), self.cleo.device())?;
+        let devices = [devices.0, devices.1, devices.2];
+        loop {
+            let (ada, ben, cleo) = tokio::try_join!(
+                self.ada.receipts(&devices),
+                self.ben.receipts(&devices),
+                self.cleo.receipts(&devices)
+            )?;
+            let same = ada.frontier == ben.frontier && ben.frontier == cleo.frontier;
+            let signed = |receipts: &Receipts| !receipts.signed_by.is_empty();
+            if same && signed(&ada) && signed(&ben) && signed(&cleo) {
+                return Ok(vec![ada, ben, cleo]);
             }
         }
-        Ok(Receipts { who, events: space.events, frontier: space.frontier.clone(), signed_by })
-    }
-
-    /// Waits until each of the three holds receipts of the other two.
-    async fn until_equal(&self) -> Result<[Vec<ReceiptView>; 3], Failure> {
-        let wait = || UntilConverged { space: None, peers: 2, timeout_ms: CONVERGE_MS };
-        let (ada, ben, cleo) =
-            tokio::try_join!(self.ada.call(wait()), self.ben.call(wait()), self.cleo.call(wait()))?;
-        Ok([ada, ben, cleo])
     }
 
     async fn until_two_equal(&self) -> Result<(), Failure> {
-        let wait = || UntilConverged { space: None, peers: 1, timeout_ms: CONVERGE_MS };
-        tokio::try_join!(self.ada.call(wait()), self.ben.call(wait())).map(drop)
+        tokio::try_join!(self.ada.until_converged(), self.ben.until_converged()).map(drop)
     }
 }
 
-async fn connected(actor: &Actor) -> Result<usize, Failure> {
-    Ok(actor.call(Status {}).await?.peers.len())
+async fn has_cleo(actor: &Actor) -> Result<bool, Failure> {
+    let status = actor.call(Status {}).await?;
+    Ok(status.peers.iter().any(|peer| peer.name.as_deref() == Some(Who::Cleo.name())))
 }
 
 /// The same ticket, so that only who has found Ada already can reach her.
@@ -266,5 +252,4 @@ const EDITS: [Edit; 8] = [
 const MDNS_PATIENCE: Duration = Duration::from_secs(4);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 const JOIN_MS: u64 = 10_000;
-const CONVERGE_MS: u64 = 20_000;
 const TICKET_MS: u64 = 3_600_000;

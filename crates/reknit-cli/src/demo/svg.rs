@@ -46,7 +46,10 @@ impl<'a> Scene<'a> {
         }
         let at =
             |what: &What| placed.iter().find(|placed| placed.moment.what == *what).map(|placed| placed.x);
-        let end = placed.last().map_or(LEFT, |last| last.x);
+        // Every sixth of a turn the three are evenly apart.
+        let evenly = TWIST / 6.0;
+        let last = placed.last().map_or(LEFT, |last| last.x);
+        let end = LEFT + ((last - LEFT) / evenly).ceil() * evenly;
         let away = (at(&What::Cut).unwrap_or(end), at(&What::Heal).unwrap_or(end));
         Self { placed, away, end }
     }

@@ -7,10 +7,12 @@ use crate::exit::{Exit, Failure};
 use futures::StreamExt;
 use futures::stream::FuturesOrdered;
 use indicatif::ProgressBar;
-use reknit::{Durability, EntityId, Multiaddr, Peer, Role, Space, Ticket, TxError};
+use reknit::{Durability, EntityId, Multiaddr, Peer, PeerEvent, Role, Space, Ticket};
 use std::path::{Path, PathBuf};
+use std::task::Poll;
 use std::time::Duration;
 use tempfile::TempDir;
+use tokio::task::coop::unconstrained;
 
 /// How many play.
 #[derive(Debug, Clone, Copy)]
@@ -111,16 +113,16 @@ impl Stage {
         }
     }
 
+    /// Connects two, and waits until they have the same events.
     async fn until_equal(&self, one: &Player, other: &Player) -> Result<(), Failure> {
         let meeting = async {
+            let mut events = one.peer.events();
             one.peer.connect(other.address.clone()).await?;
-            loop {
-                let receipts = one.space.until_converged().await?;
-                if receipts.iter().any(|receipt| receipt.device == other.peer.id()) {
-                    return Ok(());
-                }
-                tokio::task::yield_now().await;
+            while one.frontier().await? != other.frontier().await? {
+                // Any word about convergence is a reason to look again.
+                while !matches!(events.next().await, Some(PeerEvent::Converged { .. }) | None) {}
             }
+            Ok(())
         };
         tokio::time::timeout(MEETING_TIMEOUT, meeting).await.unwrap_or_else(|_| {
             let (one, other) = (&one.name, &other.name);
@@ -137,29 +139,22 @@ impl Stage {
         transactions: &[usize],
         bar: &ProgressBar,
     ) -> Result<(), Failure> {
-        let space = &self.authors[author].space;
         let mut under_way = FuturesOrdered::new();
         for place in transactions {
             if under_way.len() >= UNDER_WAY_MAX {
                 under_way.next().await.transpose()?;
                 bar.inc(1);
             }
-            let (patches, entity) = (trace.transactions[*place].patches.clone(), self.entity);
-            let mut handed_in = Box::pin(space.transact(move |tx| {
-                let mut entity = tx.entity(COLLECTION, entity)?;
-                let mut text = entity.text(FIELD)?;
-                patches.iter().try_for_each(|Patch(position, deleted, inserted)| {
-                    text.splice(*position, *deleted, inserted).map(drop)
-                })?;
-                Ok::<(), TxError>(())
-            }));
-            // The first poll hands it in.
-            match futures::poll!(&mut handed_in) {
-                std::task::Poll::Ready(done) => {
+            let edit = self.edit(author, trace.transactions[*place].patches.clone());
+            // The first poll hands it in, if tokio does not find that this task had its turn: then a later one would
+            // overtake it.
+            let mut edit = Box::pin(unconstrained(edit));
+            match futures::poll!(&mut edit) {
+                Poll::Ready(done) => {
                     done?;
                     bar.inc(1);
                 }
-                std::task::Poll::Pending => under_way.push_back(handed_in),
+                Poll::Pending => under_way.push_back(edit),
             }
         }
         while let Some(done) = under_way.next().await {
@@ -167,6 +162,18 @@ impl Stage {
             bar.inc(1);
         }
         Ok(())
+    }
+
+    async fn edit(&self, author: usize, patches: Vec<Patch>) -> Result<(), reknit::Error> {
+        let (space, entity) = (&self.authors[author].space, self.entity);
+        let edit = space.transact(move |tx| {
+            let mut entity = tx.entity(COLLECTION, entity)?;
+            let mut text = entity.text(FIELD)?;
+            let splice =
+                |Patch(position, deleted, inserted)| text.splice(position, deleted, &inserted).map(drop);
+            patches.into_iter().try_for_each(splice)
+        });
+        edit.await
     }
 
     /// The text at everybody, by name.
@@ -197,6 +204,11 @@ impl Player {
         Ok(Self { store: store_file(root, &name), name, peer, space, address })
     }
 
+    /// Names the set of events that it has.
+    async fn frontier(&self) -> Result<String, Failure> {
+        Ok(self.space.status().await?.frontier)
+    }
+
     pub(super) fn store_bytes(&self) -> u64 {
         std::fs::metadata(&self.store).map_or(0, |metadata| metadata.len())
     }
@@ -222,5 +234,6 @@ const COLLECTION: &str = "texts";
 const FIELD: &str = "content";
 /// TCP: peers meet thousands of times, and its first connection is the faster one.
 const LOOPBACK: &str = "/ip4/127.0.0.1/tcp/0";
-const UNDER_WAY_MAX: usize = 1024;
+/// Fewer than a peer's inbox holds.
+const UNDER_WAY_MAX: usize = 512;
 const MEETING_TIMEOUT: Duration = Duration::from_secs(30);
