@@ -78,6 +78,8 @@ pub(crate) struct Desk<'a> {
 struct Stage {
     tips: BTreeMap<DeviceId, Vec<Tip>>,
     stamps: BTreeMap<EventId, Stamp>,
+    /// The last of them, which is most often the parent of the next.
+    newest: Option<(EventId, Stamp)>,
     membership: Option<Membership>,
     /// Those that were here already.
     known: BTreeSet<EventId>,
@@ -99,7 +101,7 @@ pub(crate) fn admit(
     let stage = loop {
         let view = View::new(desk.reads, desk.batch);
         match stage(space, &view, &events, &mut sieve)? {
-            Staging::Done(stage) => break stage,
+            Staging::Done(stage) => break *stage,
             Staging::Again if sieve.rounds < SIEVE_ROUNDS_MAX => sieve.rounds += 1,
             // Too tangled to take apart: all of it waits.
             Staging::Again => {
@@ -128,7 +130,7 @@ struct Sieve {
 }
 
 enum Staging {
-    Done(Stage),
+    Done(Box<Stage>),
     /// Another author's events wait, of which some were staged.
     Again,
     Refused(Dot, Refused),
@@ -198,7 +200,7 @@ fn stage(
         }
         waiting.insert(event.id());
     }
-    Ok(Staging::Done(stage))
+    Ok(Staging::Done(Box::new(stage)))
 }
 
 fn is_known(
@@ -208,11 +210,14 @@ fn is_known(
     stage: &Stage,
 ) -> Result<bool, EngineError> {
     let (header, id) = (event.header(), event.id());
-    if stage.stamps.contains_key(&id) || space.round.stamps.contains_key(&id) {
-        return Ok(true);
+    let staged = stage.tips.get(&header.author).map(Vec::as_slice);
+    let tips = staged.unwrap_or_else(|| space.frontier.tips(&header.author));
+    // Nothing of the author reaches as far: the usual case, decided without a search.
+    if tips.iter().all(|tip| tip.seq < header.seq) {
+        return Ok(false);
     }
-    let newest = space.frontier.tips(&header.author).iter().map(|tip| tip.seq).max().unwrap_or(0);
-    Ok(header.seq <= newest && space.ids_at(reads, &header.author, header.seq)?.contains(&id))
+    let here = stage.stamps.contains_key(&id) || space.round.stamps.contains_key(&id);
+    Ok(here || space.ids_at(reads, &header.author, header.seq)?.contains(&id))
 }
 
 /// Whether the event may enter, as its own past has it. The outer error is the store's.
@@ -236,7 +241,8 @@ fn check(
     let before = header.prev.filter(|prev| !header.parents.contains(prev));
     let before = before.map(|id| Dot { author: header.author, seq: header.seq - 1, id });
     for parent in event.parents().iter().chain(&before) {
-        let staged = stage.stamps.get(&parent.id).copied();
+        let newest = stage.newest.filter(|(id, _)| *id == parent.id).map(|(_, stamp)| stamp);
+        let staged = newest.or_else(|| stage.stamps.get(&parent.id).copied());
         let stamp = if staged.is_some() { staged } else { space.stamp_of(reads, parent)? };
         match stamp {
             None => return Ok(Err(Refused::AwaitingParent { author: parent.author, seq: parent.seq })),
@@ -309,6 +315,7 @@ impl Stage {
         tips.retain(|tip| Some(tip.id) != header.prev);
         tips.push(event.tip());
         self.stamps.insert(event.id(), header.stamp);
+        self.newest = Some((event.id(), header.stamp));
         if let Some(control) = control {
             let membership = self.membership.get_or_insert_with(|| space.membership.clone());
             membership.apply(event.id(), header, control);

@@ -211,7 +211,7 @@ impl Cells {
 
     /// The row, to be changed.
     pub(crate) fn row_mut(&mut self, reads: &dyn Reads, key: &RowKey) -> Result<&mut Row, EngineError> {
-        if self.rows.get_mut(key).is_none() {
+        if !self.rows.is_newest(key) && self.rows.get_mut(key).is_none() {
             let row = load_row(reads, key)?.unwrap_or_default();
             self.rows.insert(key.clone(), CachedRow { row, changed: false });
         }

@@ -21,6 +21,9 @@ pub(crate) const CONTESTED: &[u8] = &[0];
 /// Deltas by their place: index of the event, number of the operation.
 type Records = BTreeMap<(u64, u32), Vec<u8>>;
 
+/// What deltas in the log are shown to: field, place, record.
+type Show<'a> = dyn FnMut(&CellKey, (u64, u32), Vec<u8>) + 'a;
+
 /// The deltas of the field that are in `Deltas`.
 pub(crate) fn kept(reads: &dyn Reads, key: &CellKey) -> Result<Records, EngineError> {
     let mut records = Records::new();
@@ -62,7 +65,7 @@ pub(crate) fn rebuild_from_log(reads: &dyn Reads, key: &CellKey) -> Result<Live,
 pub(crate) fn gather(
     reader: &LogReader<'_>,
     keys: &BTreeSet<CellKey>,
-    show: &mut dyn FnMut(&CellKey, (u64, u32), Vec<u8>),
+    show: &mut Show<'_>,
 ) -> Result<(), EngineError> {
     reader.each(&mut |index, event| {
         let transaction = opened(event).map(Transaction::decode);

@@ -9,6 +9,7 @@ use crate::store::{Reads, Table};
 use reknit_sync::limits::FRAME_EVENTS_MAX;
 use reknit_sync::{Frame, Frontier, History, HistoryError, Missing, Range, Segment, frame};
 use reknit_types::{DeviceId, EventId, Tip, VerifiedEvent};
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The history of a space in one state of the store, as it looks to the session with one peer.
@@ -151,10 +152,11 @@ impl SpaceHistory<'_> {
             return Ok(Some(run));
         }
         let run = if self.space.is_forked(author) {
-            if !plan.branches.contains_key(&key) {
-                plan.branches.insert(key, self.branch(reader, author, range)?);
-            }
-            plan.branches[&key].iter().find_map(|run| run.starting_at(seq))
+            let branch = match plan.branches.entry(key) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(vacant) => vacant.insert(self.branch(reader, author, range)?),
+            };
+            branch.iter().find_map(|run| run.starting_at(seq))
         } else {
             let Some(no) = self.space.log.authors.number(author) else { return Ok(None) };
             reader.runs_at(no, seq, false)?.into_iter().find_map(|run| run.starting_at(seq))

@@ -57,7 +57,7 @@ impl Engine {
             session.on_events(now_ms, (&dots, bytes), history, out);
         })?;
         self.space_mut(no)?.links.owed.push(device);
-        self.take_frame(turn, no, (frame, events), Source::FromPeer, Some(device))
+        self.take_frame(turn, no, (frame, events), (Source::FromPeer, Some(device)))
     }
 
     /// Admits the events of a frame, and keeps it if some of them must wait.
@@ -66,8 +66,7 @@ impl Engine {
         turn: &mut Turn<'_>,
         no: SpaceNo,
         (frame, events): (Frame, Vec<VerifiedEvent>),
-        source: Source,
-        from: Option<DeviceId>,
+        (source, from): (Source, Option<DeviceId>),
     ) -> Result<(), EngineError> {
         let arrival = Arrival { events, frame: Some(frame.clone()), source, from };
         match self.admit(turn, no, arrival)? {
@@ -141,7 +140,7 @@ impl Engine {
             let events = events.map_err(|error| EngineError::Damaged(format!("a held frame: {error}")))?;
             let space = self.space_mut(no)?;
             space.held.release(&mut turn.effects.batch, (key, &frame), &events);
-            self.take_frame(turn, no, (frame, events), Source::Elsewhere, None)?;
+            self.take_frame(turn, no, (frame, events), (Source::Elsewhere, None))?;
         }
         // What followed came too early and was not kept.
         let space = self.space_mut(no)?;
@@ -162,7 +161,7 @@ impl Engine {
         if let Some(frame) = announce.frame
             && !events.is_empty()
         {
-            self.take_frame(turn, no, (frame, events), Source::Elsewhere, Some(from))?;
+            self.take_frame(turn, no, (frame, events), (Source::Elsewhere, Some(from)))?;
         }
         self.open_if_wanted(turn, no, from)
     }

@@ -10,12 +10,12 @@ pub struct SpaceNo(pub u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct AuthorNo(pub(crate) u32);
 
-/// Which entity, across the collections of a peer's spaces.
+/// Which entity, across the collections of a peer's spaces. Orders by entity first, because that tells most keys apart.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct RowKey {
+    pub(crate) entity: EntityId,
     pub(crate) space: SpaceNo,
     pub(crate) collection: Name,
-    pub(crate) entity: EntityId,
 }
 
 /// Which field of which entity, merged in which way.

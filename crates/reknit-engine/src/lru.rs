@@ -29,6 +29,11 @@ impl<K: Ord + Clone, V> Lru<K, V> {
         Some(value)
     }
 
+    /// Whether `key` is what was used last.
+    pub(crate) fn is_newest(&self, key: &K) -> bool {
+        self.by_use.last_key_value().is_some_and(|(_, newest)| newest == key)
+    }
+
     /// Sets the value of `key`, which now counts as used.
     pub(crate) fn insert(&mut self, key: K, value: V) {
         self.clock += 1;

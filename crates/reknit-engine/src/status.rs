@@ -196,7 +196,9 @@ fn about_peer(peer: &PeerStatus) -> Vec<Reason> {
         reasons.push(reason("clock-skew", 0, text));
     }
     match &peer.session {
-        _ if peer.converged => {}
+        // The peer may have shown events since that are not admitted here.
+        Some(session) if peer.converged && !owes(session) => {}
+        None if peer.converged => {}
         None if !peer.connected => {
             let text = "it is not connected; events wait here until it is reached".to_owned();
             reasons.push(reason("not-connected", 0, text));
@@ -214,6 +216,10 @@ fn about_peer(peer: &PeerStatus) -> Vec<Reason> {
         }
     }
     reasons
+}
+
+fn owes(session: &SessionStatus) -> bool {
+    matches!(session.waiting, Waiting::AwaitingEvents | Waiting::AwaitingAdmission)
 }
 
 fn waiting_words(session: &SessionStatus) -> (&'static str, &'static str) {

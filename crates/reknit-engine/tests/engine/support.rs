@@ -11,7 +11,7 @@ use reknit_engine::{
     Reply, RequestId, SpaceInfo, SpaceNo, SpaceStatus, Tx, TxError,
 };
 use reknit_sync::{Announce, Message, Opening, frame};
-use reknit_types::{DeviceId, DeviceKey, Dot, Name};
+use reknit_types::{DeviceId, DeviceKey, Dot, Name, Tip, VerifiedEvent};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -36,6 +36,8 @@ pub(crate) struct Peer {
     pub(crate) store: MemoryStore,
     pub(crate) engine: Engine,
     pub(crate) key: DeviceKey,
+    /// What its generator of chance was seeded with when it started.
+    pub(crate) seed: u64,
     pub(crate) skew_ms: i64,
     pub(crate) notices: Vec<Notice>,
     pub(crate) spaces: BTreeMap<SpaceNo, Arc<SpaceInfo>>,
@@ -88,22 +90,24 @@ impl World {
 
     pub(crate) fn add_peer(&mut self) -> usize {
         let key = DeviceKey::generate(&mut self.rng);
-        let peer = self.boot(key, MemoryStore::new());
+        let seed = self.rng.next_u64();
+        let peer = self.boot(key, MemoryStore::new(), seed);
         self.peers.push(peer);
         self.peers.len() - 1
     }
 
-    fn boot(&mut self, key: DeviceKey, store: MemoryStore) -> Peer {
+    fn boot(&mut self, key: DeviceKey, store: MemoryStore, seed: u64) -> Peer {
         let config = Config {
             device: key.clone(),
             device_name: format!("device {}", key.id().short()),
-            rng: ChaCha20Rng::seed_from_u64(self.rng.next_u64()),
+            rng: ChaCha20Rng::seed_from_u64(seed),
         };
         let engine = Engine::open(config, &store).unwrap();
         Peer {
             store,
             engine,
             key,
+            seed,
             skew_ms: 0,
             notices: vec![],
             spaces: BTreeMap::new(),
@@ -122,10 +126,17 @@ impl World {
 
     /// As [`Self::restart`], over another store: a backup.
     pub(crate) fn restart_with(&mut self, at: usize, store: MemoryStore) {
+        let seed = self.rng.next_u64();
+        self.restart_as(at, store, seed);
+    }
+
+    /// As [`Self::restart_with`], with this seed: that of an earlier session makes a liar of the peer, who uses the
+    /// identities of that session again.
+    pub(crate) fn restart_as(&mut self, at: usize, store: MemoryStore, seed: u64) {
         let others: Vec<usize> = self.neighbours(at);
         others.iter().for_each(|other| self.disconnect(at, *other));
         let (key, skew_ms) = (self.peers[at].key.clone(), self.peers[at].skew_ms);
-        self.peers[at] = Peer { skew_ms, ..self.boot(key, store) };
+        self.peers[at] = Peer { skew_ms, ..self.boot(key, store, seed) };
         self.round(at, vec![]);
         others.iter().for_each(|other| self.connect(at, *other));
     }
@@ -491,6 +502,14 @@ impl World {
         let page = Page { deleted: true, ..Page::ALL };
         let collections = read::collections(store, HOME).unwrap();
         collections.iter().flat_map(|name| read::entities(store, HOME, name, page).unwrap()).collect()
+    }
+
+    /// The last event of a peer, as it knows itself.
+    pub(crate) fn tip(&self, at: usize) -> Tip {
+        let info = &self.peers[at].spaces[&HOME];
+        let events = read::newest_events(&self.peers[at].store, info, usize::MAX).unwrap();
+        let own = events.iter().filter(|event| event.header().author == self.id(at));
+        own.map(VerifiedEvent::tip).max().expect("a member has joined")
     }
 
     /// How many records a table holds.
