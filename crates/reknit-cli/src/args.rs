@@ -113,6 +113,15 @@ pub(crate) struct UpArgs {
     /// When a write counts as done
     #[arg(long, default_value = "durable")]
     pub(crate) durability: DurabilityArg,
+    /// Shift this peer's clock, to see what a wrong one does
+    #[arg(
+        long,
+        hide = true,
+        default_value_t = 0,
+        allow_negative_numbers = true,
+        env = "REKNIT_CLOCK_OFFSET_MS"
+    )]
+    pub(crate) clock_offset_ms: i64,
 }
 
 /// When a write counts as done.
@@ -205,7 +214,7 @@ pub(crate) struct PutArgs {
     /// The collection
     pub(crate) collection: String,
     /// An id or the beginning of one (left out, or "new": creates an entity), then assignments
-    #[arg(required = true, value_name = "[ID] ASSIGNMENT", allow_hyphen_values = true)]
+    #[arg(required = true, value_name = "[ID] ASSIGNMENT")]
     pub(crate) words: Vec<String>,
 }
 

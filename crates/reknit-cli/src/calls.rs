@@ -12,7 +12,7 @@ mod streams;
 
 pub(crate) use drafts::{Begin, Begun, Commit, Drafts};
 pub(crate) use entities::{
-    Collections, Find, List, NewEntity, PAGE_ENTITIES_MAX, Put, Remove, Restore, WriteBatch, Written,
+    Collections, Find, List, NewEntity, PAGE_ENTITIES_MAX, Put, Remove, Restore, Write,
 };
 pub(crate) use history::{Log, Status, UntilConverged, Why};
 pub(crate) use network::{Hello, Pause, Resume, Stop};

@@ -42,11 +42,12 @@ pub(crate) struct Start {
     pub(crate) config: Config,
     pub(crate) mdns: bool,
     pub(crate) durability: Durability,
+    pub(crate) clock_offset_ms: i64,
 }
 
 impl Start {
     pub(crate) fn new(config: Config, reach: Reach) -> Self {
-        Self { reach, config, mdns: true, durability: Durability::Durable }
+        Self { reach, config, mdns: true, durability: Durability::Durable, clock_offset_ms: 0 }
     }
 }
 
@@ -123,7 +124,8 @@ impl Home {
 
     /// Opens the store and starts a peer on it.
     pub(crate) async fn start(&self, start: &Start) -> Result<Peer, Failure> {
-        let mut builder = Peer::builder(self.store()).durability(start.durability);
+        let mut builder =
+            Peer::builder(self.store()).durability(start.durability).clock_offset_ms(start.clock_offset_ms);
         if !start.config.device_name.is_empty() {
             builder = builder.device_name(&start.config.device_name);
         }

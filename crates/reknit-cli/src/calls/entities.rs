@@ -134,7 +134,7 @@ impl Call for Restore {
 }
 
 /// The entities of a collection, a page at a time, in the order of their ids.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct List {
     pub(crate) space: Option<String>,
     pub(crate) collection: String,
@@ -197,11 +197,11 @@ fn count(space: &reknit::Space, collection: &str) -> Result<usize, Failure> {
     }
 }
 
-/// Whole entities, all in one transaction: what `reknit import` sends.
+/// Whole entities, in a transaction for each group: what `reknit import` sends.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct WriteBatch {
+pub(crate) struct Write {
     pub(crate) space: Option<String>,
-    pub(crate) entities: Vec<NewEntity>,
+    pub(crate) groups: Vec<Vec<NewEntity>>,
 }
 
 /// An entity as a line of an import has it.
@@ -226,18 +226,19 @@ pub(crate) struct Written {
     pub(crate) entities: usize,
 }
 
-impl Call for WriteBatch {
+impl Call for Write {
     const PATH: &'static str = "/v1/write";
     type Reply = Written;
 
     async fn execute(self, host: &Host) -> Result<Self::Reply, Failure> {
         let space = pick::space(host.peer(), self.space.as_deref())?;
-        let entities = self.entities;
-        let written = space.transact(move |tx| {
-            entities.iter().try_for_each(|entity| write::whole(tx, entity))?;
-            Ok(Written { entities: entities.len() })
+        let entities = self.groups.iter().map(Vec::len).sum();
+        let commits = self.groups.into_iter().map(|group| {
+            space.transact(move |tx| group.iter().try_for_each(|entity| write::whole(tx, entity)))
         });
-        Ok(written.await?)
+        // All are handed in at once, so that they share the wait for the disk.
+        futures::future::try_join_all(commits).await?;
+        Ok(Written { entities })
     }
 }
 

@@ -2,14 +2,14 @@
 
 use super::Context;
 use crate::args::{ExportArgs, ImportArgs};
-use crate::calls::{Collections, List, NewEntity, PAGE_ENTITIES_MAX, WriteBatch, Written};
+use crate::calls::{Collections, List, NewEntity, PAGE_ENTITIES_MAX, Write};
 use crate::door::Door;
 use crate::exit::{Exit, Failure};
 use crate::home::Reach;
 use crate::view::EntityView;
 use serde::Serialize;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, ErrorKind, Read, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, ErrorKind, Read, Write as _};
 use std::path::Path;
 
 /// What an import or an export did.
@@ -25,36 +25,78 @@ pub(super) async fn import(context: &Context, args: ImportArgs) -> Result<(), Fa
 }
 
 async fn import_lines(context: &Context, door: &Door, args: &ImportArgs) -> Result<u64, Failure> {
-    let (mut lines, bytes) = open(&args.file)?;
+    let (reader, bytes) = open(&args.file)?;
     let bar = context.output.bar("import", bytes);
-    let (mut number, mut imported) = (0, 0);
+    let mut lines = Lines { reader, number: 0, read_bytes: 0 };
+    let mut imported = 0;
     loop {
-        let mut entities = Vec::new();
-        let (mut batch_bytes, first) = (0, number + 1);
-        while (entities.len() as u64) < args.batch && batch_bytes < BATCH_BYTES {
-            let Some(line) = next_line(&mut lines)? else { break };
-            number += 1;
-            batch_bytes += line.len();
-            if !line.trim().is_empty() {
-                entities.push(parse_line(&line, number, args.into.as_deref())?);
-            }
-            bar.inc(if bytes.is_some() { line.len() as u64 } else { 1 });
-        }
-        if entities.is_empty() {
+        let first = lines.number + 1;
+        let groups = lines.next_groups(args)?;
+        if groups.is_empty() {
             break;
         }
-        let call = WriteBatch { space: context.space.clone(), entities };
-        let Written { entities } = door.call(call).await.map_err(|failure| Failure {
+        let call = Write { space: context.space.clone(), groups };
+        let written = door.call(call).await.map_err(|failure| Failure {
             message: format!(
-                "lines {first} to {number}: {}; {imported} entities before them are in",
-                failure.message
+                "lines {first} to {}: {}. The {imported} entities before them are in, and of these lines what other \
+                 transactions hold",
+                lines.number, failure.message
             ),
             ..failure
         })?;
-        imported += entities as u64;
+        imported += written.entities as u64;
+        bar.set_position(if bytes.is_some() { lines.read_bytes } else { imported });
     }
     bar.finish_and_clear();
     Ok(imported)
+}
+
+/// Lines of an import, as they are read.
+struct Lines {
+    reader: Box<dyn BufRead>,
+    /// How many were read.
+    number: u64,
+    read_bytes: u64,
+}
+
+impl Lines {
+    /// The entities of the next lines, a group for each transaction; none at the end.
+    fn next_groups(&mut self, args: &ImportArgs) -> Result<Vec<Vec<NewEntity>>, Failure> {
+        let (began, mut groups) = (self.read_bytes, Vec::new());
+        while groups.len() < GROUPS_MAX && self.read_bytes - began < CALL_BYTES {
+            match self.next_group(args)? {
+                group if group.is_empty() => break,
+                group => groups.push(group),
+            }
+        }
+        Ok(groups)
+    }
+
+    fn next_group(&mut self, args: &ImportArgs) -> Result<Vec<NewEntity>, Failure> {
+        let (began, mut group) = (self.read_bytes, Vec::new());
+        while (group.len() as u64) < args.batch && self.read_bytes - began < GROUP_BYTES {
+            let Some(line) = self.next_line()? else { break };
+            if !line.trim().is_empty() {
+                group.push(parse_line(&line, self.number, args.into.as_deref())?);
+            }
+        }
+        Ok(group)
+    }
+
+    fn next_line(&mut self) -> Result<Option<String>, Failure> {
+        let mut line = String::new();
+        let read = self.reader.by_ref().take(LINE_BYTES_MAX + 1).read_line(&mut line);
+        let read = read.map_err(|cause| Failure::while_doing("reading lines", cause))? as u64;
+        if read > LINE_BYTES_MAX {
+            return Err(Failure::error(format!(
+                "line {} has more than {LINE_BYTES_MAX} bytes",
+                self.number + 1
+            )));
+        }
+        self.number += u64::from(read > 0);
+        self.read_bytes += read;
+        Ok((read > 0).then_some(line))
+    }
 }
 
 /// The lines, and how many bytes they have if that is known.
@@ -69,16 +111,6 @@ fn open(file: &Path) -> Result<(Box<dyn BufRead>, Option<u64>), Failure> {
     let open = File::open(file).map_err(failed)?;
     let metadata = open.metadata().map_err(failed)?;
     Ok((Box::new(BufReader::new(open)), metadata.is_file().then_some(metadata.len())))
-}
-
-fn next_line(lines: &mut Box<dyn BufRead>) -> Result<Option<String>, Failure> {
-    let mut line = String::new();
-    let read = lines.by_ref().take(LINE_BYTES_MAX + 1).read_line(&mut line);
-    let read = read.map_err(|cause| Failure::while_doing("reading lines", cause))?;
-    if read as u64 > LINE_BYTES_MAX {
-        return Err(Failure::error(format!("a line has more than {LINE_BYTES_MAX} bytes")));
-    }
-    Ok((read > 0).then_some(line))
 }
 
 fn parse_line(line: &str, number: u64, into: Option<&str>) -> Result<NewEntity, Failure> {
@@ -123,44 +155,42 @@ async fn export_lines(context: &Context, door: &Door, args: &ExportArgs) -> Resu
         Some(only) => vec![only.clone()],
         None => known.keys().cloned().collect(),
     };
-    let mut out: Box<dyn Write> = match &args.output {
-        Some(file) => {
-            let created = File::create(file);
-            let created = created
-                .map_err(|cause| Failure::while_doing(format!("creating {}", file.display()), cause))?;
-            Box::new(BufWriter::new(created))
-        }
-        None => Box::new(BufWriter::new(io::stdout())),
-    };
+    let mut out = create(args.output.as_deref())?;
     let total = collections.iter().filter_map(|name| known.get(name)).sum::<usize>() as u64;
     let bar = context.output.bar("export", args.output.is_some().then_some(total));
-    let mut exported = 0;
     for collection in collections {
-        let mut after = None;
+        let mut call = List {
+            space: context.space.clone(),
+            collection,
+            after: None,
+            limit: PAGE_ENTITIES_MAX,
+            include_deleted: args.deleted,
+        };
         loop {
-            let call = List {
-                space: context.space.clone(),
-                collection: collection.clone(),
-                after,
-                limit: PAGE_ENTITIES_MAX,
-                include_deleted: args.deleted,
-            };
-            let page = door.call(call).await?;
+            let page = door.call(call.clone()).await?;
             page.entities.iter().try_for_each(|entity| write_line(&mut out, entity))?;
-            exported += page.entities.len() as u64;
-            bar.set_position(exported);
-            after = page.next_after;
-            if after.is_none() {
+            bar.inc(page.entities.len() as u64);
+            call.after = page.next_after;
+            if call.after.is_none() {
                 break;
             }
         }
     }
-    bar.finish_and_clear();
     out.flush().map_err(|cause| Failure::while_doing("writing the export", cause))?;
+    let exported = bar.position();
+    bar.finish_and_clear();
     Ok(exported)
 }
 
-fn write_line(out: &mut impl Write, entity: &EntityView) -> Result<(), Failure> {
+fn create(file: Option<&Path>) -> Result<Box<dyn io::Write>, Failure> {
+    let Some(file) = file else { return Ok(Box::new(BufWriter::new(io::stdout()))) };
+    let created = File::create(file);
+    let created =
+        created.map_err(|cause| Failure::while_doing(format!("creating {}", file.display()), cause))?;
+    Ok(Box::new(BufWriter::new(created)))
+}
+
+fn write_line(out: &mut impl io::Write, entity: &EntityView) -> Result<(), Failure> {
     let line = serde_json::to_string(entity).map_err(|cause| Failure::error(cause.to_string()))?;
     match writeln!(out, "{line}") {
         Err(cause) if cause.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
@@ -170,8 +200,11 @@ fn write_line(out: &mut impl Write, entity: &EntityView) -> Result<(), Failure> 
 
 /// One line of an import: an entity whose transaction can be no larger.
 const LINE_BYTES_MAX: u64 = 4 << 20;
-/// Bytes of lines after which a batch is sent, so that its transaction stays below the limit of a payload.
-const BATCH_BYTES: usize = 512 << 10;
+/// Bytes of lines after which a transaction ends, so that it stays below the limit of a payload.
+const GROUP_BYTES: u64 = 256 << 10;
+/// Transactions in one call, and bytes of lines after which a call ends.
+const GROUPS_MAX: usize = 128;
+const CALL_BYTES: u64 = 1 << 20;
 
 #[cfg(test)]
 mod tests {

@@ -30,6 +30,7 @@ pub(super) async fn run(context: &Context, args: UpArgs) -> Result<(), Failure> 
     let mut start = Start::new(config, Reach::Online);
     start.mdns = !args.no_mdns;
     start.durability = args.durability.into();
+    start.clock_offset_ms = args.clock_offset_ms;
     let peer = home.start(&start).await?;
     let host = Arc::new(Host::new(peer.clone(), home.store()));
     let happenings = Box::pin(Happenings {}.follow(&host)?);
