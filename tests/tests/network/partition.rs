@@ -42,7 +42,7 @@ fn peers_whose_cables_were_pulled_heal_within_five_seconds() {
 fn edit_apart_and_heal(peers: &[Peer; 5], cut: impl FnOnce(), heal: impl FnOnce()) {
     let [ada, bob, cyd, dan, eve] = peers;
     let id = ada
-        .create_entity("songs", &["title=Blue", "plays+=1", "body@=one two three", "meta.label:=\"Oslo\""]);
+        .create_entity("songs", &["title=Blue", "plays+=1", "body@=one two three", "meta/label:=\"Oslo\""]);
     until_equal(&[ada, bob, cyd, dan, eve], PATIENCE);
 
     cut();
@@ -51,9 +51,9 @@ fn edit_apart_and_heal(peers: &[Peer; 5], cut: impl FnOnce(), heal: impl FnOnce(
             && bob.connections() == 1
             && [cyd, dan, eve].iter().all(|peer| peer.connections() == 2)
     });
-    ada.run(&["put", "songs", &id, "title=Red", "plays+=10", "body@=ONE two three", "meta.left:=1"]);
+    ada.run(&["put", "songs", &id, "title=Red", "plays+=10", "body@=ONE two three", "meta/left:=1"]);
     bob.run(&["put", "songs", &id, "plays+=100"]);
-    cyd.run(&["put", "songs", &id, "title=Green", "plays+=1000", "body@=one two THREE", "meta.right:=2"]);
+    cyd.run(&["put", "songs", &id, "title=Green", "plays+=1000", "body@=one two THREE", "meta/right:=2"]);
     eve.run(&["rm", "songs", &eve.create_entity("songs", &["title=Gone"])]);
     until_equal(&[ada, bob], PATIENCE);
     until_equal(&[cyd, dan, eve], PATIENCE);
