@@ -20,7 +20,7 @@ pub(crate) struct Network {
     pub(crate) net: Net,
     pub(crate) streams: Streams,
     pub(crate) known: BTreeSet<DeviceId>,
-    /// Devices on the local network that are not known: one of them may be the peer that a ticket names next.
+    /// Where devices are that were met and are not known: one that joins next, or the peer that a ticket names.
     pub(crate) sighted: BTreeMap<DeviceId, Vec<Multiaddr>>,
     pub(crate) topics: BTreeSet<[u8; 32]>,
 }
@@ -97,7 +97,10 @@ impl Network {
         if device == self.core.device {
             return;
         }
-        addrs.extend(self.sighted.remove(&device).unwrap_or_default());
+        if let Some(sighted) = self.sighted.remove(&device) {
+            self.remember(device, &sighted);
+            addrs.extend(sighted);
+        }
         self.known.insert(device);
         let net = self.net.clone();
         tokio::spawn(async move {
@@ -143,6 +146,7 @@ impl Network {
                 *locked(&self.core.mdns_problem) = Some(reason.clone());
                 self.core.tell(PeerEvent::MdnsUnavailable { reason });
             }
+            NetEvent::MdnsAvailable => *locked(&self.core.mdns_problem) = None,
             NetEvent::ListenFailed { addr, reason } => {
                 self.core.tell(PeerEvent::ListenFailed { address: addr.to_string(), reason });
             }
@@ -160,15 +164,17 @@ impl Network {
         if by != FoundBy::Identify {
             self.core.tell(PeerEvent::PeerFound { device, by: how.to_owned() });
         }
-        if !wanted {
-            if by == FoundBy::Mdns {
-                self.sight(device, addrs);
-            }
-            return;
+        if wanted {
+            self.remember(device, &addrs);
+            self.know(device, addrs);
+        } else {
+            self.sight(device, addrs);
         }
-        // Where to look for it after a restart; losing this costs a search.
-        let _ = self.core.inbox.try_send(Task::Remember(device, addrs.clone()));
-        self.know(device, addrs);
+    }
+
+    /// Notes where to look for a device after a restart; losing this costs a search.
+    fn remember(&self, device: DeviceId, addrs: &[Multiaddr]) {
+        let _ = self.core.inbox.try_send(Task::Remember(device, addrs.to_vec()));
     }
 
     fn sight(&mut self, device: DeviceId, addrs: Vec<Multiaddr>) {

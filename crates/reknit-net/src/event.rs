@@ -94,6 +94,8 @@ pub enum NetEvent {
         /// Why, for people.
         reason: String,
     },
+    /// Peers nearby can be found again, after [`NetEvent::MdnsUnavailable`].
+    MdnsAvailable,
     /// An interface came, went, or changed its address. Peers that could not be reached are being tried again.
     NetworkChanged,
 }

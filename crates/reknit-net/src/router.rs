@@ -67,6 +67,10 @@ pub(crate) struct Router {
     resolving: FuturesUnordered<BoxFuture<'static, (DeviceId, Leg, Vec<Multiaddr>)>>,
     watcher: Option<IfWatcher>,
     wants_mdns: bool,
+    /// When to say whether peers nearby can be found: once the watcher has listed what interfaces there are.
+    nearby_due: Option<Duration>,
+    /// Why they cannot be found, as last told.
+    nearby_problem: Option<String>,
     /// Registrations tell others of loopback addresses only when the bootstrap node is on this machine too.
     shares_loopback: bool,
     observed: BTreeSet<Multiaddr>,
@@ -108,6 +112,8 @@ impl Router {
                 .inspect_err(|error| tracing::warn!(%error, "cannot watch interfaces"))
                 .ok(),
             wants_mdns: mdns,
+            nearby_due: None,
+            nearby_problem: None,
             shares_loopback,
             observed: BTreeSet::new(),
             listening: Vec::new(),
@@ -185,6 +191,9 @@ impl Router {
             for ask in self.rendezvous.take_due(now) {
                 self.ask_node(ask);
             }
+            if self.nearby_due.is_some_and(|due| due <= now) {
+                self.check_nearby();
+            }
         }
         let streams = &self.swarm.behaviour().streams;
         for surplus in self.links.surplus(now, |id| streams.open_streams(id)) {
@@ -202,7 +211,10 @@ impl Router {
         if self.swarm.behaviour().gate.is_shut() {
             return surplus;
         }
-        [self.book.next_due(), self.rendezvous.next_due(), surplus].into_iter().flatten().min()
+        [self.book.next_due(), self.rendezvous.next_due(), self.nearby_due, surplus]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn now(&self) -> Duration {
@@ -239,15 +251,26 @@ impl Router {
         }
         let peer = *self.swarm.local_peer_id();
         let listeners: Vec<_> = self.swarm.listeners().cloned().collect();
-        let started = match nearby::unavailable() {
-            Some(reason) => Err(reason),
-            None => {
-                self.swarm.behaviour_mut().start_mdns(peer, &listeners).map_err(|error| error.to_string())
-            }
-        };
-        if let Err(reason) = started {
-            self.outbox.push(NetEvent::MdnsUnavailable { reason });
+        // It watches the interfaces by itself, so it is started even where there is none yet.
+        match self.swarm.behaviour_mut().start_mdns(peer, &listeners) {
+            Ok(()) => self.nearby_due = Some(self.now() + WATCHER_LISTS),
+            Err(error) => self.outbox.push(NetEvent::MdnsUnavailable { reason: error.to_string() }),
         }
+    }
+
+    /// Tells whether peers nearby can be found, if that has changed.
+    fn check_nearby(&mut self) {
+        self.nearby_due = None;
+        let Some(watcher) = self.watcher.as_ref().filter(|_| self.wants_mdns) else { return };
+        let problem = nearby::unavailable(watcher.iter().map(|net| net.addr()));
+        match &problem {
+            Some(reason) if self.nearby_problem.is_none() => {
+                self.outbox.push(NetEvent::MdnsUnavailable { reason: reason.clone() });
+            }
+            None if self.nearby_problem.is_some() => self.outbox.push(NetEvent::MdnsAvailable),
+            _ => {}
+        }
+        self.nearby_problem = problem;
     }
 
     fn on_interfaces(&mut self, event: Option<io::Result<if_watch::IfEvent>>) {
@@ -272,6 +295,7 @@ impl Router {
         self.book.on_network_change(now);
         self.rendezvous.on_network_change(now);
         self.outbox.push(NetEvent::NetworkChanged);
+        self.check_nearby();
     }
 
     /// Ends every connection in good order, within bounds.
