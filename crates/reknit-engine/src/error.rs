@@ -45,9 +45,6 @@ pub enum EngineError {
     /// Too many requests of one kind wait.
     #[error("{0} requests to join wait already; try again when some are answered")]
     TooManyJoins(usize),
-    /// The clock of this device is too far behind its own history.
-    #[error("the local clock is {0} ms behind this device's own last event; set it and try again")]
-    ClockBehind(u64),
 }
 
 impl From<DecodeError> for EngineError {
