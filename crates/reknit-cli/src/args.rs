@@ -91,8 +91,8 @@ pub(crate) struct InitArgs {
     /// What people call this device [default: the host's name]
     #[arg(long)]
     pub(crate) name: Option<String>,
-    /// Where `up` listens (may be repeated) [default: every interface]
-    #[arg(long, value_name = "MULTIADDR")]
+    /// Where `up` listens (may be repeated, or separated by commas) [default: every interface]
+    #[arg(long, value_name = "MULTIADDR", env = "REKNIT_LISTEN", value_delimiter = ',')]
     pub(crate) listen: Vec<String>,
     /// A bootstrap node, with its /p2p/ (may be repeated)
     #[arg(long, value_name = "MULTIADDR")]

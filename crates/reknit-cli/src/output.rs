@@ -32,7 +32,11 @@ impl Output {
 
     /// Prints a result: as one line of JSON, or by `people`.
     pub(crate) fn result<T: Serialize>(self, value: &T, people: impl FnOnce(Page)) -> Result<(), Failure> {
-        if self.json { self.json_line(value) } else { Ok(people(Page)) }
+        if self.json {
+            return self.json_line(value);
+        }
+        people(Page);
+        Ok(())
     }
 
     /// Prints one line of JSON.
@@ -67,15 +71,19 @@ impl Output {
         }
     }
 
-    /// A bar for `total` things, hidden unless a person looks on.
-    pub(crate) fn bar(self, what: &'static str, total: Option<u64>) -> ProgressBar {
+    /// A bar, hidden unless a person looks on.
+    pub(crate) fn bar(self, what: &'static str, total: Total) -> ProgressBar {
         let target = if self.json { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-        let bar = ProgressBar::with_draw_target(total, target);
-        let template = if total.is_some() {
-            "{prefix} {wide_bar} {human_pos}/{human_len} {per_sec} {eta}"
-        } else {
-            "{spinner} {prefix} {human_pos} {msg} {elapsed}"
+        let (total, template) = match total {
+            Total::Unknown => (None, "{spinner} {prefix} {human_pos} {elapsed}"),
+            Total::Things(total) => {
+                (Some(total), "{prefix} {wide_bar} {human_pos}/{human_len} {per_sec} {eta}")
+            }
+            Total::Bytes(total) => {
+                (Some(total), "{prefix} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}")
+            }
         };
+        let bar = ProgressBar::with_draw_target(total, target);
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
@@ -85,13 +93,21 @@ impl Output {
 
     /// A spinner that turns until it is cleared.
     pub(crate) fn spinner(self, what: &'static str) -> ProgressBar {
-        let bar = self.bar(what, None);
+        let bar = self.bar(what, Total::Unknown);
         if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix} {msg} {elapsed}") {
             bar.set_style(style);
         }
         bar.enable_steady_tick(SPIN);
         bar
     }
+}
+
+/// How much there is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Total {
+    Unknown,
+    Things(u64),
+    Bytes(u64),
 }
 
 /// Stdout, for people.
@@ -103,11 +119,15 @@ impl Page {
         line_to(&mut io::stdout().lock(), &text.to_string());
     }
 
+    /// Columns of the terminal, if it is one.
+    pub(crate) fn columns(self) -> Option<usize> {
+        console::Term::stdout().size_checked().map(|(_, columns)| usize::from(columns))
+    }
+
     /// Prints a table, cut at the terminal's edge if there is one.
     pub(crate) fn table(self, table: &Table) {
-        let width = console::Term::stdout().size_checked().map(|(_, columns)| usize::from(columns));
         let mut out = io::stdout().lock();
-        table.lines(width).iter().for_each(|line| line_to(&mut out, line));
+        table.lines(self.columns()).iter().for_each(|line| line_to(&mut out, line));
     }
 
     pub(crate) fn heading(self, text: impl Display) {

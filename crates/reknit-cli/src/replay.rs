@@ -10,7 +10,7 @@ mod trace;
 
 use crate::args::ReplayArgs;
 use crate::exit::{Exit, Failure};
-use crate::output::Output;
+use crate::output::{Output, Total};
 use plan::{Plan, Step};
 use report::Report;
 use stage::{Stage, Team};
@@ -53,7 +53,7 @@ async fn follow_live(
     trace: &Trace,
     plan: &Plan,
 ) -> Result<Duration, Failure> {
-    let bar = output.bar("replay", Some(trace.transactions.len() as u64));
+    let bar = output.bar("replay", Total::Things(trace.transactions.len() as u64));
     let began = Instant::now();
     for step in &plan.steps {
         if let Step::Write { author, transactions } = step {
@@ -67,7 +67,7 @@ async fn follow_live(
 /// Several authors, cut off from each other except when two of the stage meet. Returns how long they wrote in all.
 async fn act(output: Output, stage: &mut Stage, trace: &Trace, plan: &Plan) -> Result<Duration, Failure> {
     stage.scatter().await;
-    let bar = output.bar("replay", Some(trace.transactions.len() as u64));
+    let bar = output.bar("replay", Total::Things(trace.transactions.len() as u64));
     let mut writing = Duration::ZERO;
     for step in &plan.steps {
         match step {

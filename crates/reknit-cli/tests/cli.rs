@@ -1,4 +1,5 @@
 //! The command as people and scripts use it: real processes, temporary homes.
+#![expect(clippy::unwrap_used, reason = "what a test's helpers cannot do fails the test")]
 
 use serde_json::{Value as Json, json};
 use std::fs;

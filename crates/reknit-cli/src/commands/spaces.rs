@@ -2,7 +2,7 @@
 
 use super::Context;
 use crate::args::{Expiry, InviteArgs, JoinArgs};
-use crate::calls::{Invite, InviteReply, Join, SpaceInfo, SpaceNew, Spaces, Status};
+use crate::calls::{Invite, InviteReply, Join, SpaceInfo, SpaceNew, Spaces, Status, UntilConverged};
 use crate::clock::{ago, now_ms};
 use crate::door::Door;
 use crate::exit::Failure;
@@ -96,15 +96,22 @@ pub(super) async fn invite(context: &Context, args: InviteArgs) -> Result<(), Fa
     context.output.result(&reply, |page| {
         page.line(&reply.ticket);
         if shows_qr {
-            page.line(qr_code(&reply).unwrap_or_else(|| "(too long for a QR code)".to_owned()));
+            page.line(qr_code(&reply, page.columns()));
         }
     })
 }
 
-/// Two modules of the code in one character.
-fn qr_code(reply: &InviteReply) -> Option<String> {
-    let code = QrCode::with_error_correction_level(&reply.qr_text, EcLevel::L).ok()?;
-    Some(code.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build())
+/// Two modules of the code in one character; in words why not, if a terminal of so many columns would break its lines.
+fn qr_code(reply: &InviteReply, columns: Option<usize>) -> String {
+    let Ok(code) = QrCode::with_error_correction_level(&reply.qr_text, EcLevel::L) else {
+        return "(too long for a QR code)".to_owned();
+    };
+    let drawn = code.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build();
+    let width = drawn.lines().next().map_or(0, |line| line.chars().count());
+    match columns {
+        Some(columns) if columns < width => format!("(its QR code needs a terminal of {width} columns)"),
+        _ => drawn,
+    }
 }
 
 pub(super) async fn join(context: &Context, args: JoinArgs) -> Result<(), Failure> {
@@ -133,6 +140,11 @@ async fn join_and_show(context: &Context, door: &Door, call: Join) -> Result<Spa
             }
         }
     };
+    if let (Ok(space), false) = (&joined, door.is_running()) {
+        // This peer ends with the command. If nobody hears of the new member now, they will the next time it is up.
+        let (space, timeout_ms) = (Some(space.id.to_string()), FAREWELL_MS);
+        let _ = door.call(UntilConverged { space, peers: 1, timeout_ms }).await;
+    }
     spinner.finish_and_clear();
     joined
 }
@@ -144,6 +156,8 @@ fn read_ticket() -> Result<String, Failure> {
     Ok(ticket)
 }
 
+/// How long a peer that joined waits for others to hear of it.
+const FAREWELL_MS: u64 = 3_000;
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 /// Far more than any ticket has.
 const TICKET_BYTES_MAX: u64 = 64 << 10;
@@ -161,9 +175,10 @@ mod tests {
             qr_text: "REKNIT1ABC".into(),
             addresses: 1,
         };
-        let code = qr_code(&reply).unwrap();
+        let code = qr_code(&reply, None);
         let widths: Vec<_> = code.lines().map(|line| line.chars().count()).collect();
         assert!(widths.iter().all(|width| *width == widths[0]), "{code}");
         assert_eq!(widths[0].div_ceil(2), widths.len());
+        assert!(qr_code(&reply, Some(10)).contains("columns"));
     }
 }

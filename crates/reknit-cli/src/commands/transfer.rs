@@ -6,6 +6,7 @@ use crate::calls::{Collections, List, NewEntity, PAGE_ENTITIES_MAX, Write};
 use crate::door::Door;
 use crate::exit::{Exit, Failure};
 use crate::home::Reach;
+use crate::output::Total;
 use crate::view::EntityView;
 use serde::Serialize;
 use std::fs::File;
@@ -26,7 +27,7 @@ pub(super) async fn import(context: &Context, args: ImportArgs) -> Result<(), Fa
 
 async fn import_lines(context: &Context, door: &Door, args: &ImportArgs) -> Result<u64, Failure> {
     let (reader, bytes) = open(&args.file)?;
-    let bar = context.output.bar("import", bytes);
+    let bar = context.output.bar("import", bytes.map_or(Total::Unknown, Total::Bytes));
     let mut lines = Lines { reader, number: 0, read_bytes: 0 };
     let mut imported = 0;
     loop {
@@ -157,7 +158,8 @@ async fn export_lines(context: &Context, door: &Door, args: &ExportArgs) -> Resu
     };
     let mut out = create(args.output.as_deref())?;
     let total = collections.iter().filter_map(|name| known.get(name)).sum::<usize>() as u64;
-    let bar = context.output.bar("export", args.output.is_some().then_some(total));
+    let total = if args.output.is_some() { Total::Things(total) } else { Total::Unknown };
+    let bar = context.output.bar("export", total);
     for collection in collections {
         let mut call = List {
             space: context.space.clone(),

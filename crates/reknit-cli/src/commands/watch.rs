@@ -11,7 +11,7 @@ use crate::output::Page;
 use crate::table::flat;
 use crate::view::{WatchView, readable};
 use futures::StreamExt;
-use std::future::Future;
+use std::time::Duration;
 
 pub(super) async fn run(context: &Context, args: WatchArgs) -> Result<(), Failure> {
     context.with(Reach::Online, async |door| follow(context, door, args).await).await
@@ -32,13 +32,11 @@ async fn follow(context: &Context, door: &Door, args: WatchArgs) -> Result<(), F
 }
 
 /// Ends when the user says so, or after a time.
-fn end(lasts: Option<std::time::Duration>) -> impl Future<Output = ()> {
-    async move {
-        let interrupted = tokio::signal::ctrl_c();
-        match lasts {
-            Some(time) => drop(tokio::time::timeout(time, interrupted).await),
-            None => drop(interrupted.await),
-        }
+async fn end(lasts: Option<Duration>) {
+    let interrupted = tokio::signal::ctrl_c();
+    match lasts {
+        Some(time) => drop(tokio::time::timeout(time, interrupted).await),
+        None => drop(interrupted.await),
     }
 }
 

@@ -137,9 +137,9 @@ impl<'a> Planner<'a> {
         let seen = self.seen[place].clone();
         if self.authors[author] != seen {
             self.send_off(author);
-            for other in 0..self.trace.authors {
-                if other != author && self.authors[author][other] < seen[other] {
-                    self.deliver(place, Moment { author: other, written: seen[other] });
+            for (other, written) in seen.iter().copied().enumerate() {
+                if other != author && self.authors[author][other] < written {
+                    self.deliver(place, Moment { author: other, written });
                 }
             }
         }

@@ -194,7 +194,8 @@ impl HappeningView {
                 format!("{} was found by {by}", name(device)),
             ),
             PeerEvent::SpaceChanged { space, name, members } => {
-                Self::of_space("space_changed", space, format!("{name} has {members} members"))
+                let plural = if members == 1 { "" } else { "s" };
+                Self::of_space("space_changed", space, format!("{name} has {members} member{plural}"))
             }
             PeerEvent::Converged { space, device, frontier } => {
                 let frontier = super::short(&frontier);
