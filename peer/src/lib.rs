@@ -58,3 +58,8 @@ pub use status::{
     EventRef, LinkStatus, NetworkStatus, PeerInfo, PeerStatus, Reason, ReceiptInfo, SpaceStatus,
 };
 pub use transaction::Transaction;
+
+/// The snippets of the README compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

@@ -12,6 +12,7 @@ use reknit_access::{PeerHint, Role, Ticket};
 use reknit_engine::read::{self, Page};
 use reknit_engine::store::{Durability, Reads};
 use reknit_engine::{Input, MemberInfo, Reply, SpaceInfo, SpaceNo, Tx, TxError};
+use reknit_net::{Multiaddr, Protocol};
 use reknit_sync::Waiting;
 use reknit_types::{DeviceId, EntityId, Name, SpaceId};
 use std::sync::{Arc, Mutex};
@@ -167,7 +168,7 @@ impl Space {
             self.peer.core().ask(|request| Input::Invite { request, space, role, expires_ms }).await?;
         let Reply::Ticket(mut ticket) = reply else { return Err(unexpected(&reply)) };
         let addresses = self.peer.addresses().await;
-        let addrs = addresses.iter().take(TICKET_ADDRESSES_MAX).map(ToString::to_string).collect();
+        let addrs = addresses.iter().take(TICKET_ADDRESSES_MAX).map(without_own_id).collect();
         ticket.peers.push(PeerHint { device: self.peer.id(), addrs });
         Ok(*ticket)
     }
@@ -282,6 +283,15 @@ impl Snapshot {
     pub fn collections(&self) -> Result<Vec<Name>, Error> {
         Ok(read::collections(&*self.reads, self.no)?)
     }
+}
+
+/// The hint names the device already, and a plain address travels in a few bytes.
+fn without_own_id(address: &Multiaddr) -> String {
+    let mut address = address.clone();
+    if let Some(other) = address.pop().filter(|last| !matches!(last, Protocol::P2p(_))) {
+        address.push(other);
+    }
+    address.to_string()
 }
 
 const TICKET_ADDRESSES_MAX: usize = 6;
