@@ -2,7 +2,11 @@
 
 mod binaries;
 mod corpus;
+mod crash;
 mod lab;
+mod misuse;
 mod network;
 mod peer;
+mod readme;
+mod seed;
 mod shape;
