@@ -17,6 +17,9 @@ const PREFIX: &str = "rk-";
 /// The bridge that carries everybody while nobody is cut off.
 const WHOLE: &str = "br0";
 
+/// Where hosts send what is for nobody on the switch. Nothing is there.
+const ROUTER: &str = "10.77.0.254";
+
 /// A switch, and hosts on cables to it.
 pub(crate) struct Lab {
     name: String,
@@ -64,9 +67,9 @@ impl Lab {
         ip(&["-n", &host.namespace, "link", "set", "lo", "up"]);
         #[rustfmt::skip]
         ip(&["link", "add", &host.port, "netns", &host.switch, "type", "veth", "peer", "name", "eth0", "netns", &host.namespace]);
-        ip(&["-n", &host.namespace, "addr", "add", &host.address, "dev", "eth0"]);
         host.attach(WHOLE);
         host.plug();
+        host.settle_in();
         host
     }
 
@@ -129,11 +132,27 @@ impl Host {
         ip(&["-n", &self.namespace, "link", "set", "eth0", "up"]);
     }
 
-    /// Gives the card another address, and takes the old one away.
+    /// Takes the card's address away and gives it another.
     pub(crate) fn move_to(&mut self, address: &str) {
-        let old = std::mem::replace(&mut self.address, format!("{address}/24"));
+        self.lose_address();
+        self.address = format!("{address}/24");
+        self.settle_in();
+    }
+
+    /// Takes the card's address away, and with it the way to other networks.
+    pub(crate) fn lose_address(&self) {
+        ip(&["-n", &self.namespace, "addr", "del", &self.address, "dev", "eth0"]);
+    }
+
+    /// Forgets the way to all other networks, as on a switch without a router.
+    pub(crate) fn lose_router(&self) {
+        ip(&["-n", &self.namespace, "route", "del", "default"]);
+    }
+
+    /// Takes the host's address, and a way to all other networks through a router that nobody here needs.
+    pub(crate) fn settle_in(&self) {
         ip(&["-n", &self.namespace, "addr", "add", &self.address, "dev", "eth0"]);
-        ip(&["-n", &self.namespace, "addr", "del", &old, "dev", "eth0"]);
+        ip(&["-n", &self.namespace, "route", "add", "default", "via", ROUTER]);
     }
 
     /// Drops every multicast packet at the switch's port, as many a guest network does.

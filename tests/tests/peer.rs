@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -49,9 +49,16 @@ impl Peer {
         )
     }
 
+    /// Creates a peer like [`Self::here`], its home in a folder on a disk of the test's choosing.
+    pub(crate) fn in_folder(folder: &Path, name: &str) -> Self {
+        Self::create_in(temporary().tempdir_in(folder).expect("a temporary folder"), None, name, &LOOPBACK)
+    }
+
     fn create(host: Option<Host>, name: &str, options: &[&str]) -> Self {
-        // Short, since the path of a socket may not be long.
-        let home = tempfile::Builder::new().prefix("rk").tempdir().expect("a temporary folder");
+        Self::create_in(temporary().tempdir().expect("a temporary folder"), host, name, options)
+    }
+
+    fn create_in(home: TempDir, host: Option<Host>, name: &str, options: &[&str]) -> Self {
         let peer = Self { name: name.to_owned(), home, host, running: None };
         peer.run(&[&["init", "--name", name], options].concat());
         peer
@@ -59,10 +66,6 @@ impl Peer {
 
     pub(crate) fn home(&self) -> &Path {
         self.home.path()
-    }
-
-    pub(crate) fn store(&self) -> PathBuf {
-        self.home().join("peer.redb")
     }
 
     /// Starts `reknit up` and waits until it answers.
@@ -90,6 +93,11 @@ impl Peer {
     pub(crate) fn down(&mut self) {
         let status = self.running.take().expect("the peer is up").terminate();
         assert!(status.success(), "{} left with {status}", self.name);
+    }
+
+    /// Ends the process as its user would, however it takes it.
+    pub(crate) fn down_anyhow(&mut self) {
+        self.running.take().expect("the peer is up").terminate();
     }
 
     pub(crate) fn is_up(&mut self) -> bool {
@@ -199,6 +207,16 @@ impl Peer {
     }
 }
 
+fn temporary() -> tempfile::Builder<'static, 'static> {
+    // Short, since the path of a socket may not be long.
+    let mut builder = tempfile::Builder::new();
+    builder.prefix("rk");
+    builder
+}
+
+/// Where a peer listens that is not to be seen on the network.
+const LOOPBACK: [&str; 4] = ["--listen", "/ip4/127.0.0.1/udp/0/quic-v1", "--listen", "/ip4/127.0.0.1/tcp/0"];
+
 /// A command on this machine that is killed when the thread that starts it ends, if the system can do that.
 fn bound_to_us(program: &Path) -> Command {
     let mut command = Command::new("setpriv");
@@ -251,10 +269,6 @@ impl Running {
 
     pub(crate) fn lives(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
-    }
-
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
     }
 
     /// SIGKILL.
