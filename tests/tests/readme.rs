@@ -15,8 +15,8 @@ fn the_tour_of_the_command_runs_as_written() {
     let path = format!("{}:{}", reknit.parent().unwrap().display(), std::env::var("PATH").unwrap());
     // Loopback only: the tour must not depend on the network of the machine that tests it.
     let listen = "export REKNIT_LISTEN=/ip4/127.0.0.1/udp/0/quic-v1\n";
-    let output = Command::new("bash")
-        .args(["-e", "-m", "-c", &format!("{listen}{script}")])
+    let output = Command::new("timeout")
+        .args(["120", "bash", "-e", "-m", "-c", &format!("{listen}{script}")])
         .current_dir(folder.path())
         .env("PATH", path)
         .output()
