@@ -53,6 +53,8 @@ struct Known {
     backoff: Backoff,
     next: Next,
     up: Option<Up>,
+    /// When a connection that had been stable ended.
+    parted: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -92,6 +94,7 @@ impl Book {
                     backoff: Backoff::default(),
                     next: Next::At(now),
                     up: None,
+                    parted: None,
                 });
                 true
             }
@@ -129,7 +132,7 @@ impl Book {
         if let Next::Dialling { .. } = known.next {
             let wait = match reach {
                 Reach::Direct => Duration::ZERO,
-                Reach::Relayed => known.backoff.on_failure(&mut self.jitter),
+                Reach::Relayed => known.backoff.on_failure(limits::RETRY_MAX, &mut self.jitter),
             };
             known.next = Next::At(now + wait);
         }
@@ -148,8 +151,9 @@ impl Book {
         let Some(up) = known.up.take() else { return };
         if now.saturating_sub(up.since) >= limits::STABLE_AFTER {
             known.backoff.reset();
+            known.parted = Some(now);
         }
-        let wait = known.backoff.on_failure(&mut self.jitter);
+        let wait = known.backoff.on_failure(limits::RETRY_MAX, &mut self.jitter);
         known.next = Next::At(now + wait);
     }
 
@@ -167,7 +171,7 @@ impl Book {
             Leg::Relayed => relayed = Progress::Over,
         }
         known.next = if (direct, relayed) == (Progress::Over, Progress::Over) {
-            Next::At(now + known.backoff.on_failure(&mut self.jitter))
+            Next::At(now + known.backoff.on_failure(known.retry_max(now), &mut self.jitter))
         } else {
             Next::Dialling { direct, relayed }
         };
@@ -211,6 +215,13 @@ impl Book {
 impl Known {
     fn is_direct(&self) -> bool {
         self.up.is_some_and(|up| up.reach == Reach::Direct)
+    }
+
+    /// A device that was here a moment ago is most likely cut off, and looked for often: no one will say when the link is
+    /// back.
+    fn retry_max(&self, now: Duration) -> Duration {
+        let recent = self.parted.is_some_and(|parted| now.saturating_sub(parted) < limits::PARTED_RECENTLY);
+        if recent { limits::RETRY_PARTED_MAX } else { limits::RETRY_MAX }
     }
 
     fn retry_now(&mut self, now: Duration) {

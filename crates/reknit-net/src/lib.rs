@@ -34,8 +34,9 @@
 //! * A device's Ed25519 key *is* its PeerId, so a connection proves who is at its other end.
 //! * QUIC goes first and TCP follows some 30 ms later on local networks, 250 ms elsewhere; relays get their turn after
 //!   [`limits::RELAY_DELAY`] or once direct addresses have failed, and a relayed connection gives way to a direct one.
-//! * A known device that is not connected is dialled with a doubling, jittered wait, at most [`limits::RETRY_MAX`]. The wait
-//!   starts over when the network changes and on any word of the device: a connection, a sighting, a registration.
+//! * A known device that is not connected is dialled with a doubling, jittered wait, at most [`limits::RETRY_MAX`], and
+//!   [`limits::RETRY_PARTED_MAX`] if it was connected not long ago. The wait starts over when the network changes and on any
+//!   word of the device: a connection, a sighting, a registration.
 //! * A dead connection is noticed within 10 s (measured: 7.5 s for a peer that freezes, over QUIC and TCP alike).
 //! * Peers that dial each other at once end up with the same one connection.
 //! * Gossip is a hint: it is dropped and counted when its consumer is slow. Nothing else is ever dropped.

@@ -43,6 +43,11 @@ pub const ADDRESS_AGE_MAX: Duration = Duration::from_secs(600);
 pub const RETRY_MIN: Duration = Duration::from_millis(250);
 /// Longest wait between attempts.
 pub const RETRY_MAX: Duration = Duration::from_secs(30);
+/// Longest wait between attempts to reach a device that was connected less than [`PARTED_RECENTLY`] ago. With the packets
+/// that an attempt sends again, a link that returns is noticed within 5 s.
+pub const RETRY_PARTED_MAX: Duration = Duration::from_secs(2);
+/// See [`RETRY_PARTED_MAX`].
+pub const PARTED_RECENTLY: Duration = Duration::from_secs(15 * 60);
 /// A connection shorter than this counts as a failed attempt, so that a peer that hangs up on us is not dialled in a
 /// tight loop.
 pub const STABLE_AFTER: Duration = Duration::from_secs(1);

@@ -10,9 +10,9 @@ pub(crate) struct Backoff {
 }
 
 impl Backoff {
-    /// The wait before the next attempt: between half of and the whole of the doubled delay.
-    pub(crate) fn on_failure(&mut self, jitter: &mut Jitter) -> Duration {
-        let whole = limits::RETRY_MIN.saturating_mul(1 << self.failures.min(20)).min(limits::RETRY_MAX);
+    /// The wait before the next attempt: between half of and the whole of the doubled delay, which grows up to `max`.
+    pub(crate) fn on_failure(&mut self, max: Duration, jitter: &mut Jitter) -> Duration {
+        let whole = limits::RETRY_MIN.saturating_mul(1 << self.failures.min(20)).min(max);
         self.failures = self.failures.saturating_add(1);
         whole / 2 + jitter.below(whole / 2)
     }
@@ -53,10 +53,10 @@ mod tests {
             let mut jitter = Jitter::new(seed);
             let mut backoff = Backoff { failures };
             let whole = limits::RETRY_MIN.saturating_mul(1 << failures.min(20)).min(limits::RETRY_MAX);
-            let wait = backoff.on_failure(&mut jitter);
+            let wait = backoff.on_failure(limits::RETRY_MAX, &mut jitter);
             prop_assert!(wait >= whole / 2 && wait <= whole);
             backoff.reset();
-            prop_assert!(backoff.on_failure(&mut jitter) <= limits::RETRY_MIN);
+            prop_assert!(backoff.on_failure(limits::RETRY_MAX, &mut jitter) <= limits::RETRY_MIN);
         }
     }
 }

@@ -130,6 +130,24 @@ fn lost_connection_is_retried_soon_and_a_flapping_one_ever_later() {
 }
 
 #[test]
+fn a_device_that_was_here_a_moment_ago_is_looked_for_often_and_later_less() {
+    let mut book = book();
+    book.learn(&A, address(1), ms(0));
+    book.take_due(ms(0));
+    book.on_up(&A, Reach::Direct, ms(0));
+    book.on_down(&A, ms(60_000));
+    let (mut now, mut longest) = (ms(60_000), ms(0));
+    while now < ms(60_000) + limits::PARTED_RECENTLY {
+        let next = book.next_due().unwrap();
+        (longest, now) = (longest.max(next - now), next);
+        assert_eq!(book.take_due(now).len(), 1);
+        book.on_dial_failed(&A, Leg::Direct, now);
+    }
+    assert!(longest <= limits::RETRY_PARTED_MAX, "{longest:?}");
+    assert!(book.next_due().unwrap() - now > limits::RETRY_PARTED_MAX);
+}
+
+#[test]
 fn dials_at_once_and_devices_are_bounded() {
     let mut book = Book::new(1);
     for n in 0..=limits::KNOWN_DEVICES_MAX {
