@@ -341,7 +341,7 @@ pub(crate) struct DemoArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ReplayArgs {
-    /// The trace: <name>.json.gz or .json
+    /// The trace: a .json.gz or .json file
     pub(crate) trace: PathBuf,
     /// When an edit counts as done
     #[arg(long, default_value = "durable")]
