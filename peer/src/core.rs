@@ -10,6 +10,7 @@ use reknit_types::DeviceId;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 /// What is put into the runtime's inbox.
@@ -94,8 +95,14 @@ impl Core {
         Ok(reply?)
     }
 
+    /// Puts a task into the inbox. While there is room it is there after the first poll, so what one task of the app
+    /// asks for first is done first; waiting for room is subject to the scheduler's whims.
     pub(crate) async fn send(&self, task: Task) -> Result<(), Error> {
-        self.inbox.send(task).await.map_err(|_| self.stopped())
+        match self.inbox.try_send(task) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Full(task)) => self.inbox.send(task).await.map_err(|_| self.stopped()),
+            Err(TrySendError::Closed(_)) => Err(self.stopped()),
+        }
     }
 
     pub(crate) fn reply(&self, request: RequestId, reply: Result<Reply, EngineError>) {

@@ -56,6 +56,7 @@ impl Runtime {
         }
         self.inbox.close();
         self.core.drop_replies();
+        self.tidy();
         let _ = self.core.stop.send(true);
     }
 
@@ -132,6 +133,13 @@ impl Runtime {
         self.core.store.write().unwrap_or_else(PoisonError::into_inner).flush()?;
         self.unflushed = None;
         Ok(())
+    }
+
+    /// Leaves a small file. That it could not be made smaller harms nothing.
+    fn tidy(&mut self) {
+        if let Err(error) = self.core.store.write().unwrap_or_else(PoisonError::into_inner).tidy() {
+            tracing::debug!(%error, "the store was not tidied");
+        }
     }
 
     fn release(&mut self, outputs: Vec<Output>) {

@@ -174,3 +174,30 @@ async fn a_store_in_use_is_refused_and_reopens_after_shutdown() -> Result<()> {
     assert_eq!(again.space_named("home")?.list("notes")?.len(), 1);
     Ok(())
 }
+
+#[tokio::test]
+async fn commits_keep_the_order_in_which_one_task_asked_for_them() -> Result<()> {
+    let peer = Peer::ephemeral().offline().start().await?;
+    let space = peer.create_space("home").await?;
+    let id = space.transact(|tx| Ok(tx.create("notes")?.id())).await?;
+    let mut waiting = vec![];
+    // More than the scheduler lets one task do at a stretch.
+    for at in 0..600 {
+        let space = space.clone();
+        let mut commit = Box::pin(async move {
+            space
+                .transact(move |tx| {
+                    tx.entity("notes", id)?.text("body")?.insert(at, if at % 10 == 0 { "|" } else { "." })?;
+                    Ok(())
+                })
+                .await
+        });
+        if futures::poll!(&mut commit).is_pending() {
+            waiting.push(commit);
+        }
+    }
+    futures::future::try_join_all(waiting).await?;
+    let body = space.get("notes", id)?.and_then(|note| note.field("body").map(ToString::to_string));
+    assert_eq!(body, Some("|.........".repeat(60)));
+    Ok(())
+}

@@ -130,6 +130,15 @@ pub trait Store: Reads + Send + Sync {
     /// As for [`Store::commit`].
     fn flush(&mut self) -> Result<(), StoreError>;
 
+    /// Gives back disk space that is no longer used, if that takes no more than a moment. Called before a store is
+    /// closed.
+    ///
+    /// # Errors
+    /// As for [`Store::commit`].
+    fn tidy(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// The state of the last commit, unaffected by later ones. The space it pins on disk is freed when it is dropped.
     /// Once its store is closed, it may answer [`StoreError::Closed`].
     ///

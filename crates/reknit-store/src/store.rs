@@ -20,6 +20,10 @@ use crate::{
 /// Most bytes of fast commits that may wait for a durable one. The fast commit that passes it is made durable.
 pub const FAST_BYTES_MAX: usize = 32 * 1024 * 1024;
 
+/// A file up to this size is compacted before it is closed, if at least one part in so many is unused.
+const TIDY_BYTES_MAX: u64 = 64 * 1024 * 1024;
+const TIDY_UNUSED_PART: u64 = 4;
+
 /// The store of a peer, in one redb file that no other process may open meanwhile.
 ///
 /// Dropping it makes fast commits durable and leaves the file ready for an opening that needs no recovery.
@@ -199,6 +203,21 @@ impl Store for RedbStore {
             Writing::Open { fast_bytes: 0 } => Ok(()),
             Writing::Open { .. } => self.commit(Batch::new(), Durability::Durable),
             Writing::Stopped => Err(StoreError::Stopped),
+        }
+    }
+
+    /// Compacts a small file of which a good part is unused. A large one would take long; that is left to
+    /// [`RedbStore::compact`].
+    fn tidy(&mut self) -> Result<(), StoreError> {
+        self.flush()?;
+        let Stats { file_bytes, live_bytes, tree_bytes } = self.stats()?;
+        let used = live_bytes + tree_bytes;
+        if file_bytes > TIDY_BYTES_MAX || file_bytes < used + used / TIDY_UNUSED_PART {
+            return Ok(());
+        }
+        match self.compact() {
+            Ok(_) | Err(StoreError::Busy { .. }) => Ok(()),
+            Err(error) => Err(error),
         }
     }
 
