@@ -12,7 +12,6 @@ use std::path::{Path, PathBuf};
 use std::task::Poll;
 use std::time::Duration;
 use tempfile::TempDir;
-use tokio::task::coop::unconstrained;
 
 /// How many play.
 #[derive(Debug, Clone, Copy)]
@@ -145,10 +144,8 @@ impl Stage {
                 under_way.next().await.transpose()?;
                 bar.inc(1);
             }
-            let edit = self.edit(author, trace.transactions[*place].patches.clone());
-            // The first poll hands it in, if tokio does not find that this task had its turn: then a later one would
-            // overtake it.
-            let mut edit = Box::pin(unconstrained(edit));
+            let mut edit = Box::pin(self.edit(author, trace.transactions[*place].patches.clone()));
+            // The first poll hands it in, since there is room.
             match futures::poll!(&mut edit) {
                 Poll::Ready(done) => {
                     done?;
