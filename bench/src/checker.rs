@@ -50,6 +50,7 @@ impl Checker {
         (0..fields).filter(|field| wanted.missing.contains_key(&(entity, *field))).collect()
     }
 
+    #[cfg(feature = "iroh-docs")]
     pub(crate) fn wants(&self, entity: u32, field: u8) -> bool {
         self.missing.load(Ordering::Acquire) != 0 && self.lock().missing.contains_key(&(entity, field))
     }

@@ -176,6 +176,7 @@ impl<S: System> Running<S> {
             }
             done += 1;
         }
+        system.settle().await?;
         let finished = now_ns();
         if system.text().await? != replay(&edits[..done]) {
             bail!("the text is wrong after {done} edits");

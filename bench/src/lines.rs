@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use crate::{
     measure::{disk, percentile},
     network::Network,
-    pair::{Arrival, Dirs, Pair, TIMEOUT_MS, WRITERS},
+    pair::{Arrival, Dirs, Pair, Setup, TIMEOUT_MS, WRITERS},
     protocol::{Command, Reply},
     results::{Results, Sample},
     side::{Side, Span},
@@ -51,6 +51,7 @@ impl Line {
 pub(crate) struct Bench {
     pub(crate) network: Network,
     pub(crate) data: PathBuf,
+    pub(crate) keep: bool,
     pub(crate) traces: Option<PathBuf>,
     pub(crate) trace_cap: Option<usize>,
     pub(crate) results: Results,
@@ -71,8 +72,7 @@ impl Bench {
     /// A has 1,000 entities of 10 edits, B is empty and joins.
     async fn cold(&mut self, system: &'static str) -> Result<()> {
         let work = Work::new(SEED, 1_000, 0, 10_000);
-        let dirs = Dirs::new(&self.data, system, "cold")?;
-        let mut pair = Pair::open(system, &self.network, dirs, work).await?;
+        let mut pair = Pair::open(self.setup(system, "cold")?, work).await?;
         pair.b.done(Command::Expect { work }).await?;
         let wire = pair.a.stats().await?.wire;
         let connect = pair.connect().await?;
@@ -99,8 +99,10 @@ impl Bench {
     async fn idle(&mut self, system: &'static str, pair: &mut Pair) -> Result<()> {
         pair.b.done(Command::Disconnect).await?;
         let wire = pair.settled_wire().await?;
+        let await_equal = Command::AwaitEqual { timeout_ms: EQUAL_TIMEOUT_MS };
+        pair.a.send(&await_equal).await?;
         let connect = pair.connect().await?;
-        let arrival = pair.b.arrival(Command::AwaitEqual { timeout_ms: TIMEOUT_MS }).await?;
+        let arrival = pair.b.arrival(await_equal).await?.earliest(pair.a.arrived().await?);
         self.record_arrival(system, "idle.time", connect.started, arrival);
         self.record_arrival(system, "idle.after", connect.finished, arrival);
         self.number(system, "idle.wire", pair.settled_wire().await? - wire);
@@ -146,8 +148,7 @@ impl Bench {
     /// One edit at a time on A, each seen by B's subscriber before the next is made.
     async fn live(&mut self, system: &'static str) -> Result<()> {
         let base = Work::new(SEED, 100, 0, 100);
-        let dirs = Dirs::new(&self.data, system, "live")?;
-        let mut pair = Pair::joined(system, &self.network, dirs, base).await?;
+        let mut pair = Pair::joined(self.setup(system, "live")?, base).await?;
         let mut samples = Vec::new();
         let wire = pair.settled_wire().await?;
         for number in 0..LIVE_WARM + LIVE_EDITS {
@@ -177,8 +178,7 @@ impl Bench {
     async fn burst(&mut self, system: &'static str) -> Result<()> {
         let base = Work::new(SEED, 100, 0, 100);
         let work = Work::new(SEED, base.entities, base.count, 10_000);
-        let dirs = Dirs::new(&self.data, system, "burst")?;
-        let mut pair = Pair::joined(system, &self.network, dirs, base).await?;
+        let mut pair = Pair::joined(self.setup(system, "burst")?, base).await?;
         let wire = pair.settled_wire().await?;
         pair.b.done(Command::Expect { work }).await?;
         pair.b.send(&Command::Await { timeout_ms: TIMEOUT_MS }).await?;
@@ -200,8 +200,7 @@ impl Bench {
         let base = Work::new(SEED, 1_000, 0, 1_000);
         let on_a = Work::new(SEED + 2, base.entities, 1_000, 1_000);
         let on_b = Work::new(SEED + 3, base.entities, 2_000, 1_000);
-        let dirs = Dirs::new(&self.data, system, "heal")?;
-        let mut pair = Pair::joined(system, &self.network, dirs, base).await?;
+        let mut pair = Pair::joined(Setup { a_watches: true, ..self.setup(system, "heal")? }, base).await?;
         pair.b.done(Command::Disconnect).await?;
         pair.a.timed(Command::Apply { work: on_a, writers: WRITERS }).await?;
         pair.b.timed(Command::Apply { work: on_b, writers: WRITERS }).await?;
@@ -237,7 +236,7 @@ impl Bench {
         for (name, writers, count) in [("one", 1, 5_000), ("many", WRITERS, 20_000)] {
             let base = Work::new(SEED, 100, 0, 100);
             let work = Work::new(SEED, base.entities, base.count, count);
-            let dirs = Dirs::new(&self.data, system, "local")?;
+            let dirs = Dirs::new(&self.data, system, "local", self.keep)?;
             let mut side = Side::spawn(system, Role::A, &self.network, &dirs.a)?;
             side.done(Command::Open { watch: false }).await?;
             side.timed(Command::Apply { work: base, writers: 1 }).await?;
@@ -260,7 +259,7 @@ impl Bench {
     async fn trace(&mut self, system: &'static str) -> Result<()> {
         let Some(path) = self.traces.as_deref().map(trace_file) else { return Ok(()) };
         let cap = self.trace_cap.unwrap_or(if system == "samod" { SAMOD_TRACE_CAP } else { usize::MAX });
-        let dirs = Dirs::new(&self.data, system, "trace")?;
+        let dirs = Dirs::new(&self.data, system, "trace", self.keep)?;
         let mut side = Side::spawn(system, Role::A, &self.network, &dirs.a)?;
         side.done(Command::Open { watch: false }).await?;
         let replay = Command::Replay { trace: path, cap, budget_ms: TRACE_BUDGET_MS };
@@ -285,6 +284,11 @@ impl Bench {
         Ok(())
     }
 
+    fn setup<'a>(&'a self, system: &'a str, line: &str) -> Result<Setup<'a>> {
+        let dirs = Dirs::new(&self.data, system, line, self.keep)?;
+        Ok(Setup { system, network: &self.network, dirs, a_watches: false })
+    }
+
     fn number(&mut self, system: &'static str, metric: &str, value: u64) {
         self.results.add(system, metric, Sample::Number(value as f64));
     }
@@ -307,6 +311,7 @@ const SEED: u64 = 20_250_101;
 const RESTARTS: usize = 3;
 const LIVE_WARM: u32 = 50;
 const LIVE_EDITS: u32 = 550;
+const EQUAL_TIMEOUT_MS: u64 = 10_000;
 const RESUME_TIMEOUT_MS: u64 = 8_000;
 const TRACE_BUDGET_MS: u64 = 40_000;
 /// samod takes edits far faster than it stores them; more of them would only wait longer at the end.

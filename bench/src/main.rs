@@ -64,6 +64,9 @@ struct Run {
     /// Where the systems keep their data meanwhile; give a directory on a real disk.
     #[arg(long)]
     data: Option<PathBuf>,
+    /// Leave the data and the logs where they are.
+    #[arg(long)]
+    keep: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -86,6 +89,7 @@ fn main() -> Result<()> {
     let outcome = runtime.block_on(async {
         match cli.mode {
             Some(Mode::Child { system, side, ip, device, dir }) => {
+                log_if_asked();
                 let role = match side {
                     Letter::A => Role::A,
                     Letter::B => Role::B,
@@ -111,7 +115,9 @@ async fn run(options: &Run) -> Result<()> {
     fs::create_dir_all(&data).with_context(|| format!("cannot create {}", data.display()))?;
     let started = measure::now_ns();
     let (traces, trace_cap) = (options.traces.clone(), options.trace_cap);
-    let mut bench = Bench { network: Network::new(), data, traces, trace_cap, results: Results::default() };
+    let keep = options.keep;
+    let mut bench =
+        Bench { keep, network: Network::new(), data, traces, trace_cap, results: Results::default() };
     let load = report::load_average();
     for line in Line::value_variants() {
         if options.lines.is_empty() || options.lines.contains(line) {
@@ -122,7 +128,7 @@ async fn run(options: &Run) -> Result<()> {
         names: &names,
         runs: options.runs,
         network: bench.network.describe(),
-        command: command(),
+        command: command(options),
         seconds: (measure::now_ns() - started) as f64 / 1e9,
         load,
     };
@@ -134,7 +140,9 @@ async fn run(options: &Run) -> Result<()> {
     if let Some(path) = &options.json {
         fs::write(path, serde_json::to_string_pretty(&bench.results)?)?;
     }
-    fs::remove_dir_all(&bench.data)?;
+    if !options.keep {
+        fs::remove_dir_all(&bench.data)?;
+    }
     Ok(())
 }
 
@@ -164,10 +172,35 @@ fn chosen(only: &[String]) -> Result<Vec<Name>> {
     Ok(NAMES.iter().filter(|name| only.is_empty() || only.iter().any(|id| id == name.id)).copied().collect())
 }
 
-/// The command as a reader would type it.
-fn command() -> String {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    format!("cargo run --release -- {}", arguments.join(" ")).trim_end().to_owned()
+/// With `RUST_LOG` set, what a side logs goes to a file next to its data; see `--keep`.
+fn log_if_asked() {
+    if std::env::var_os("RUST_LOG").is_some() {
+        let filter = tracing_subscriber::EnvFilter::from_default_env();
+        tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_ansi(false)
+            .with_writer(std::io::stderr)
+            .init();
+    }
+}
+
+/// The command as a reader would type it, without the paths of this machine.
+fn command(options: &Run) -> String {
+    let mut words = vec!["cargo run --release --".to_owned()];
+    if !options.only.is_empty() {
+        words.push(format!("--only {}", options.only.join(",")));
+    }
+    if !options.lines.is_empty() {
+        let lines: Vec<String> =
+            options.lines.iter().map(|line| format!("{line:?}").to_lowercase()).collect();
+        words.push(format!("--lines {}", lines.join(",")));
+    }
+    words.push(format!("--runs {}", options.runs));
+    if options.traces.is_some() {
+        words.push("--traces DIR".to_owned());
+    }
+    words.push("--markdown ../BENCHMARKS.md".to_owned());
+    words.join(" ")
 }
 
 const LINE_TIMEOUT: Duration = Duration::from_secs(150);

@@ -23,28 +23,39 @@ pub(crate) struct Pair {
     pub(crate) dirs: Dirs,
 }
 
-/// Where both sides keep their data; removed when dropped.
+/// How a pair is opened.
+pub(crate) struct Setup<'a> {
+    pub(crate) system: &'a str,
+    pub(crate) network: &'a Network,
+    pub(crate) dirs: Dirs,
+    pub(crate) a_watches: bool,
+}
+
+/// Where both sides keep their data; removed when dropped, unless kept.
 #[derive(Debug)]
 pub(crate) struct Dirs {
     root: PathBuf,
+    keep: bool,
     pub(crate) a: PathBuf,
     pub(crate) b: PathBuf,
 }
 
 impl Dirs {
-    pub(crate) fn new(root: &Path, system: &str, line: &str) -> Result<Self> {
+    pub(crate) fn new(root: &Path, system: &str, line: &str, keep: bool) -> Result<Self> {
         let root = root.join(format!("{system}-{line}"));
         let _ = fs::remove_dir_all(&root);
         let (a, b) = (root.join("a"), root.join("b"));
         fs::create_dir_all(&a)?;
         fs::create_dir_all(&b)?;
-        Ok(Self { root, a, b })
+        Ok(Self { root, keep, a, b })
     }
 }
 
 impl Drop for Dirs {
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.root);
+        if !self.keep {
+            let _ = fs::remove_dir_all(&self.root);
+        }
     }
 }
 
@@ -56,12 +67,25 @@ pub(crate) enum Arrival {
     NoAnswer,
 }
 
+impl Arrival {
+    /// When either side knew.
+    pub(crate) fn earliest(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::At(one), Self::At(two)) => Self::At(one.min(two)),
+            (Self::At(at), _) | (_, Self::At(at)) => Self::At(at),
+            (Self::TimedOut { .. }, _) => self,
+            (Self::NoAnswer, other) => other,
+        }
+    }
+}
+
 impl Pair {
-    /// Both open, A has done `base`; not connected yet.
-    pub(crate) async fn open(system: &str, network: &Network, dirs: Dirs, base: Work) -> Result<Self> {
+    /// Both open, A has done `base`; not connected yet. A's own subscription is not fed unless it is `a_watches`.
+    pub(crate) async fn open(setup: Setup<'_>, base: Work) -> Result<Self> {
+        let Setup { system, network, dirs, a_watches } = setup;
         let mut a = Side::spawn(system, Role::A, network, &dirs.a)?;
         let mut b = Side::spawn(system, Role::B, network, &dirs.b)?;
-        a.done(Command::Open { watch: true }).await?;
+        a.done(Command::Open { watch: a_watches }).await?;
         b.done(Command::Open { watch: true }).await?;
         a.timed(Command::Apply { work: base, writers: WRITERS }).await?;
         let invite = a.text(Command::Invite).await?;
@@ -69,8 +93,8 @@ impl Pair {
     }
 
     /// As `open`, then B connects and gets all of `base`.
-    pub(crate) async fn joined(system: &str, network: &Network, dirs: Dirs, base: Work) -> Result<Self> {
-        let mut pair = Self::open(system, network, dirs, base).await?;
+    pub(crate) async fn joined(setup: Setup<'_>, base: Work) -> Result<Self> {
+        let mut pair = Self::open(setup, base).await?;
         pair.b.done(Command::Expect { work: base }).await?;
         pair.connect().await?;
         match pair.b.arrival(Command::Await { timeout_ms: TIMEOUT_MS }).await? {

@@ -295,7 +295,7 @@ hands, compared with what it should be.
 - *Burst*: 64 writers on A; until B has the last value of every field.
 - *Heal*: connected and equal, then B hangs up; each side edits all 1,000 entities, B connects again; until each side has \
 all of the other's edits.
-- *Idle resync*: nothing was edited while B was away; until B's system itself knows that both are equal.
+- *Idle resync*: nothing was edited while B was away; until the system itself, on either side, knows that both are equal.
 - *Stored*: until `stop` has returned, after which nothing is left to store. fsync, fdatasync and sync_file_range all \
 count as fsyncs, until the last write was acknowledged.
 - *Restart*: from the first instruction of `main` in a fresh process, page cache warm, until a field of the last entity \

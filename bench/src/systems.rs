@@ -13,6 +13,8 @@ use crate::{
 mod ankurah;
 #[cfg(feature = "iroh-docs")]
 mod iroh_docs;
+#[cfg(feature = "reknit")]
+mod reknit;
 #[cfg(feature = "samod")]
 mod samod;
 
@@ -55,7 +57,8 @@ pub(crate) trait System: Sized + Send + Sync + 'static {
 
     fn disconnect(&self) -> impl Future<Output = Result<()>> + Send;
 
-    /// Waits until the system knows that both sides are equal. `false`: it has no such answer.
+    /// Waits until the system knows that both sides are equal, from a word it got since `connect` was called (B) or
+    /// since this was called (A, before B connects). `false`: it has no such answer.
     fn known_equal(&self) -> impl Future<Output = Result<bool>> + Send;
 
     /// A name for an entity that a fresh process can read it by: one line.
@@ -65,6 +68,11 @@ pub(crate) trait System: Sized + Send + Sync + 'static {
 
     /// Commits one edit of a text. `false`: there is no text type.
     fn splice(&self, edit: &[Splice]) -> impl Future<Output = Result<bool>> + Send;
+
+    /// Waits until every splice is acknowledged, where `splice` returns before that.
+    fn settle(&self) -> impl Future<Output = Result<()>> + Send {
+        async { Ok(()) }
+    }
 
     fn text(&self) -> impl Future<Output = Result<String>> + Send;
 
@@ -83,6 +91,8 @@ pub(crate) struct Name {
 
 /// The systems in this binary, Reknit first.
 pub(crate) const NAMES: &[Name] = &[
+    #[cfg(feature = "reknit")]
+    reknit::NAME,
     #[cfg(feature = "samod")]
     samod::NAME,
     #[cfg(feature = "iroh-docs")]
@@ -94,6 +104,8 @@ pub(crate) const NAMES: &[Name] = &[
 /// Runs the child process of the named system.
 pub(crate) async fn run_child(system: &str, child: crate::child::Child) -> Result<()> {
     match system {
+        #[cfg(feature = "reknit")]
+        "reknit" => child.run::<reknit::Reknit>().await,
         #[cfg(feature = "samod")]
         "samod" => child.run::<samod::Samod>().await,
         #[cfg(feature = "iroh-docs")]

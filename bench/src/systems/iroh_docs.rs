@@ -47,7 +47,10 @@ pub(crate) struct IrohDocs {
     doc: Mutex<Option<Doc>>,
     options: Options,
     following: Mutex<Option<JoinHandle<()>>>,
-    synced: watch::Sender<bool>,
+    /// How many syncs have finished well.
+    synced: watch::Sender<u64>,
+    /// How many had when the last connect began.
+    synced_before: Mutex<u64>,
 }
 
 impl System for IrohDocs {
@@ -73,7 +76,8 @@ impl System for IrohDocs {
             doc: Mutex::default(),
             options,
             following: Mutex::default(),
-            synced: watch::Sender::new(false),
+            synced: watch::Sender::new(0),
+            synced_before: Mutex::default(),
         })
     }
 
@@ -115,7 +119,11 @@ impl System for IrohDocs {
     }
 
     async fn known_equal(&self) -> Result<bool> {
-        self.synced.subscribe().wait_for(|synced| *synced).await?;
+        let before = match self.options.role {
+            Role::A => *self.synced.borrow(),
+            Role::B => *lock(&self.synced_before),
+        };
+        self.synced.subscribe().wait_for(|count| *count > before).await?;
         Ok(true)
     }
 
@@ -165,7 +173,7 @@ impl IrohDocs {
 
     /// Subscribes first, so that nothing is missed, then syncs with these peers.
     async fn follow(&self, doc: &Doc, peers: Vec<EndpointAddr>) -> Result<()> {
-        self.synced.send_replace(false);
+        *lock(&self.synced_before) = *self.synced.borrow();
         let follower = Follower {
             blobs: self.blobs.clone(),
             checker: self.options.checker.clone(),
@@ -196,7 +204,7 @@ struct Follower {
     blobs: FsStore,
     checker: Arc<Checker>,
     watch: bool,
-    synced: watch::Sender<bool>,
+    synced: watch::Sender<u64>,
     pending: HashMap<Hash, Key>,
     ready: HashSet<Hash>,
     reads: Arc<Semaphore>,
@@ -207,7 +215,7 @@ impl Follower {
         while let Some(Ok(event)) = events.next().await {
             match event {
                 LiveEvent::SyncFinished(event) if event.result.is_ok() => {
-                    self.synced.send_replace(true);
+                    self.synced.send_modify(|count| *count += 1);
                 }
                 LiveEvent::InsertRemote { entry, content_status, .. } if self.watch => {
                     let Some(key) = parse_key(entry.key()) else { continue };
