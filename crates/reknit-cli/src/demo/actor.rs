@@ -8,6 +8,7 @@ use crate::exit::{Exit, Failure};
 use crate::home::Home;
 use crate::view::{EntityView, HappeningView, ReceiptView};
 use reknit::{DeviceId, EntityId};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -20,8 +21,7 @@ pub(super) struct Actor {
     pub(super) who: Who,
     client: Client,
     child: Child,
-    /// How many other peers it has found by mDNS so far.
-    found: watch::Receiver<usize>,
+    found: watch::Receiver<BTreeSet<DeviceId>>,
 }
 
 impl Actor {
@@ -47,8 +47,8 @@ impl Actor {
         let Reached::Peer(client) = Client::reach(&home).await? else {
             return Err(Failure::new(Exit::Unreachable, format!("{} does not answer", who.name())));
         };
-        let (counter, found) = watch::channel(0);
-        tokio::spawn(count_found(lines, counter));
+        let (finding, found) = watch::channel(BTreeSet::new());
+        tokio::spawn(note_found(lines, finding));
         Ok(Self { who, client, child, found })
     }
 
@@ -59,11 +59,9 @@ impl Actor {
         })
     }
 
-    /// Waits until it has found `others` by mDNS; `false` if it has not in time.
-    pub(super) async fn finds(&self, others: usize, patience: Duration) -> bool {
-        let mut found = self.found.clone();
-        let enough = tokio::time::timeout(patience, found.wait_for(|found| *found >= others)).await;
-        matches!(enough, Ok(Ok(_)))
+    /// The devices it has found by mDNS, as they become more.
+    pub(super) fn found(&self) -> watch::Receiver<BTreeSet<DeviceId>> {
+        self.found.clone()
     }
 
     /// Writes in the words of `reknit put`.
@@ -127,12 +125,10 @@ async fn next_happening(lines: &mut Lines<BufReader<ChildStdout>>) -> Result<Opt
 }
 
 /// Listens until the process ends, so that it is never held up by what it says.
-async fn count_found(mut lines: Lines<BufReader<ChildStdout>>, counter: watch::Sender<usize>) {
-    let mut devices = std::collections::BTreeSet::new();
+async fn note_found(mut lines: Lines<BufReader<ChildStdout>>, found: watch::Sender<BTreeSet<DeviceId>>) {
     while let Ok(Some(happening)) = next_happening(&mut lines).await {
         if happening.code == FOUND_BY_MDNS {
-            devices.extend(happening.device);
-            counter.send_replace(devices.len());
+            found.send_modify(|found| found.extend(happening.device));
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::calls::{Invite, Join, Pause, Resume, SpaceNew, Status};
 use crate::clock::precise;
 use crate::exit::Failure;
 use crate::multicast;
-use reknit::{EntityId, Ticket};
+use reknit::{DeviceId, EntityId, Ticket};
 use std::time::{Duration, Instant};
 
 /// Tells it, and ends the processes whatever happens.
@@ -74,17 +74,38 @@ impl Cast {
         if let Err(reason) = multicast::probe().await {
             return Ok(Some(reason));
         }
-        let others = Who::ALL.len() - 1;
-        let (ada, ben, cleo) = tokio::join!(
-            self.ada.finds(others, MDNS_PATIENCE),
-            self.ben.finds(others, MDNS_PATIENCE),
-            self.cleo.finds(others, MDNS_PATIENCE)
-        );
-        if ada && ben && cleo {
+        if tokio::time::timeout(MDNS_PATIENCE, self.until_all_found()).await.is_ok_and(|found| found.is_ok())
+        {
             return Ok(None);
         }
         let reason = self.ada.call(Status {}).await?.network.and_then(|network| network.mdns_problem);
         Ok(Some(reason.unwrap_or_else(|| format!("nobody was found in {}", precise(MDNS_PATIENCE)))))
+    }
+
+    /// Waits until of every two at least one has found the other. Whoever starts last may have found the others before it
+    /// could say so.
+    async fn until_all_found(&self) -> Result<(), Failure> {
+        let devices = self.devices().await?;
+        let mut found = self.all().map(Actor::found);
+        loop {
+            let sees = |one: usize, other: usize| found[one].borrow().contains(&devices[other]);
+            if [(0, 1), (1, 2), (2, 0)].into_iter().all(|(one, other)| sees(one, other) || sees(other, one)) {
+                return Ok(());
+            }
+            let [ada, ben, cleo] = &mut found;
+            let listening = tokio::select! {
+                changed = ada.changed() => changed,
+                changed = ben.changed() => changed,
+                changed = cleo.changed() => changed,
+            };
+            listening.map_err(|_| Failure::error("one of the three ended"))?;
+        }
+    }
+
+    /// In the order of [`Who::ALL`].
+    async fn devices(&self) -> Result<[DeviceId; 3], Failure> {
+        let (ada, ben, cleo) = tokio::try_join!(self.ada.device(), self.ben.device(), self.cleo.device())?;
+        Ok([ada, ben, cleo])
     }
 
     /// One space, three members, one entity with a field of each kind.
@@ -146,8 +167,7 @@ impl Cast {
 
     /// Waits until all three are at one frontier, and each holds the receipts of all it is connected with.
     async fn until_equal(&self) -> Result<Vec<Receipts>, Failure> {
-        let devices = tokio::try_join!(self.ada.device(), self.ben.device(), self.cleo.device())?;
-        let devices = [devices.0, devices.1, devices.2];
+        let devices = self.devices().await?;
         loop {
             let (ada, ben, cleo) = tokio::try_join!(
                 self.ada.receipts(&devices),
