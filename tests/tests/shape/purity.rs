@@ -25,7 +25,10 @@ const WORLD: &[(&str, &str)] = &[
     ("SystemTime", "a clock"),
     ("Instant::", "a clock"),
     ("async fn", "waiting"),
-    (".await", "waiting"),
+    (".await;", "waiting"),
+    (".await?", "waiting"),
+    (".await)", "waiting"),
+    (".await.", "waiting"),
     ("SysRng", "a source of randomness"),
     ("OsRng", "a source of randomness"),
     ("rand::rng(", "a source of randomness"),
@@ -49,6 +52,9 @@ fn pure_crates_hold_no_clock_chance_thread_or_io() {
             for (word, what) in WORLD.iter().filter(|(word, _)| has_word(line, word)) {
                 found.push(format!("{name}:{}: {word} is {what}", number + 1));
             }
+            if is_static(line) {
+                found.push(format!("{name}:{}: a static is a global", number + 1));
+            }
         }
     }
     assert!(found.is_empty(), "{found:#?}");
@@ -65,4 +71,10 @@ fn has_word(line: &str, word: &str) -> bool {
 fn waiting_is_told_from_a_name_that_begins_like_it() {
     assert!(has_word("stream.next().await?", ".await"));
     assert!(!has_word("self.awaiting.len()", ".await"));
+}
+
+fn is_static(line: &str) -> bool {
+    let line = line.trim_start();
+    let item = line.strip_prefix("pub(crate) ").or_else(|| line.strip_prefix("pub ")).unwrap_or(line);
+    item.starts_with("static ")
 }
