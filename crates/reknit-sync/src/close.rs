@@ -81,6 +81,8 @@ close_reasons! {
     History = 15 "the local store could not be read",
     /// A frame reached the session before it was verified, or the session was used after its end.
     Misused = 16 "the session was used wrongly by its own peer",
+    /// What was said of a frontier made no sense.
+    BadFrontier = 17 "what one side said it has makes no sense",
 }
 
 impl CloseReason {

@@ -1,6 +1,7 @@
 //! What a peer has: the tips of every author's chain.
 
-use crate::limits::{AUTHORS_MAX, TIPS_MAX};
+use crate::delta::{Delta, Entry};
+use crate::limits::{AUTHORS_MAX, FRONTIER_TIPS_MAX, TIPS_MAX};
 use reknit_types::{DecodeError, DeviceId, Dot, EventId, Reader, Tip, Writer};
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -60,7 +61,7 @@ impl Frontier {
 
     /// Whether the event is the end of a branch.
     pub fn contains_tip(&self, dot: &Dot) -> bool {
-        self.tips(&dot.author).contains(&dot.tip())
+        self.tips(&dot.author).binary_search(&dot.tip()).is_ok()
     }
 
     /// Every author with its tips, in the order of their ids.
@@ -87,20 +88,40 @@ impl Frontier {
         })
     }
 
-    /// What changed since `base`: the authors whose tips differ, with their tips here (none if the author is only
-    /// in `base`). [`Self::apply`] on `base` gives this frontier again.
-    pub fn delta(&self, base: &Self) -> Vec<(DeviceId, Vec<Tip>)> {
-        let changed = self.authors.iter().filter(|(author, tips)| base.tips(author) != tips.as_slice());
-        let changed = changed.map(|(author, tips)| (*author, tips.clone()));
-        let gone = base.authors.keys().filter(|author| !self.authors.contains_key(author));
-        let mut delta: Vec<_> = changed.chain(gone.map(|author| (*author, Vec::new()))).collect();
-        delta.sort_unstable();
-        delta
+    /// Every tip, author by author: the order that places in a [`Delta`] count.
+    pub fn dots(&self) -> impl Iterator<Item = Dot> {
+        let dot = |author: DeviceId| move |tip: &Tip| Dot { author, seq: tip.seq, id: tip.id };
+        self.iter().flat_map(move |(author, tips)| tips.iter().map(dot(*author)))
     }
 
-    /// Applies what [`Self::delta`] gave.
-    pub fn apply(&mut self, delta: impl IntoIterator<Item = (DeviceId, Vec<Tip>)>) {
-        delta.into_iter().for_each(|(author, tips)| self.set(author, tips));
+    /// What changed since `base`. [`Self::apply`] on `base` gives this frontier again.
+    pub fn delta(&self, base: &Self) -> Delta {
+        let gone = (0u64..).zip(base.dots()).filter(|(_, dot)| !self.contains_tip(dot));
+        let gone = gone.map(|(place, _)| place).collect();
+        Delta { gone, new: entries(self.dots().filter(|dot| !base.contains_tip(dot))) }
+    }
+
+    /// The frontier that differs from this one by `delta`; `None` if there is none, or only one beyond the bounds.
+    pub fn apply(&self, delta: &Delta) -> Option<Self> {
+        let mut gone = delta.gone.iter().copied().peekable();
+        let kept = (0u64..).zip(self.dots()).filter(|(place, _)| gone.next_if_eq(place).is_none());
+        let mut tips: Vec<Dot> = kept.map(|(_, dot)| dot).collect();
+        if gone.next().is_some() {
+            return None;
+        }
+        tips.extend(delta.dots());
+        Self::of(tips)
+    }
+
+    /// The frontier with these tips; `None` if one is there twice, or there are more than the bounds allow.
+    pub(crate) fn of(mut tips: Vec<Dot>) -> Option<Self> {
+        tips.sort_unstable_by_key(|dot| (dot.author, dot.tip()));
+        if tips.len() > FRONTIER_TIPS_MAX || !tips.is_sorted_by(|a, b| a != b) {
+            return None;
+        }
+        let authors: BTreeMap<_, _> = entries(tips.into_iter()).into_iter().collect();
+        let bounded = authors.len() <= AUTHORS_MAX && authors.values().all(|tips| tips.len() <= TIPS_MAX);
+        bounded.then(|| Self { authors, digest: OnceLock::new() })
     }
 
     /// The canonical bytes: authors ascending, each with its tips ascending.
@@ -118,9 +139,6 @@ impl Frontier {
         let mut reader = Reader::new(bytes);
         let entries = decode_entries(&mut reader)?;
         reader.finish()?;
-        if entries.iter().any(|(_, tips)| tips.is_empty()) {
-            return Err(DecodeError::Invalid("frontier"));
-        }
         Ok(Self { authors: entries.into_iter().collect(), digest: OnceLock::new() })
     }
 }
@@ -153,6 +171,18 @@ fn insert_tip(tips: &mut Vec<Tip>, tip: Tip, prev: Option<&EventId>) -> Inserted
     inserted
 }
 
+/// Tips gathered author by author; those of one author follow on one another.
+fn entries(dots: impl Iterator<Item = Dot>) -> Vec<Entry> {
+    let mut entries: Vec<Entry> = Vec::new();
+    for dot in dots {
+        match entries.last_mut().filter(|(author, _)| *author == dot.author) {
+            Some((_, tips)) => tips.push(dot.tip()),
+            None => entries.push((dot.author, vec![dot.tip()])),
+        }
+    }
+    entries
+}
+
 pub(crate) fn encode_entry(writer: &mut Writer, author: &DeviceId, tips: &[Tip]) {
     writer.raw(author.as_bytes()).varint(tips.len() as u64);
     for tip in tips {
@@ -160,17 +190,18 @@ pub(crate) fn encode_entry(writer: &mut Writer, author: &DeviceId, tips: &[Tip])
     }
 }
 
-/// Entries, authors strictly ascending, tips strictly ascending.
-pub(crate) fn decode_entries(reader: &mut Reader<'_>) -> Result<Vec<(DeviceId, Vec<Tip>)>, DecodeError> {
+/// Entries, authors strictly ascending, each with tips strictly ascending.
+pub(crate) fn decode_entries(reader: &mut Reader<'_>) -> Result<Vec<Entry>, DecodeError> {
     let count = reader.count(AUTHORS_MAX, "authors of a frontier")?;
-    let mut entries: Vec<(DeviceId, Vec<Tip>)> = Vec::new();
+    let mut entries: Vec<Entry> = Vec::new();
     for _ in 0..count {
         let author = DeviceId::decode(reader)?;
         let tips = (0..reader.count(TIPS_MAX, "tips of an author")?)
             .map(|_| Ok(Tip { seq: reader.varint("seq")?, id: EventId::decode(reader)? }))
             .collect::<Result<Vec<_>, DecodeError>>()?;
         let ascending = entries.last().is_none_or(|(last, _)| *last < author);
-        if !ascending || !tips.is_sorted_by(|a, b| a < b) || tips.iter().any(|tip| tip.seq == 0) {
+        let genuine = !tips.is_empty() && tips.iter().all(|tip| tip.seq > 0);
+        if !ascending || !genuine || !tips.is_sorted_by(|a, b| a < b) {
             return Err(DecodeError::Invalid("frontier"));
         }
         entries.push((author, tips));

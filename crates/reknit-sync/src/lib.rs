@@ -17,6 +17,7 @@
 
 mod announce;
 mod close;
+mod delta;
 pub mod frame;
 mod frontier;
 pub mod limits;
@@ -24,14 +25,17 @@ mod message;
 mod missing;
 mod segment;
 mod session;
+mod sketch;
 
 pub use announce::Announce;
 pub use close::CloseReason;
+pub use delta::{Delta, Entry};
 pub use frame::{Frame, FrameError};
 pub use frontier::{Frontier, Inserted};
-pub use message::{Against, Entry, Hello, Locate, Message, Opening, Probe, Receipt};
+pub use message::{Against, Hello, Locate, Message, Opening, Probe, Receipt, Want};
 pub use missing::{Missing, Range};
 pub use segment::Segment;
 pub use session::{
     History, HistoryError, Output, PROTOCOL_VERSION, Phase, Role, Session, SessionStatus, Source, Waiting,
 };
+pub use sketch::{Sketch, Symbol};

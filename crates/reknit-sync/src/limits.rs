@@ -18,6 +18,10 @@ pub const AUTHORS_MAX: usize = 16_384;
 pub const TIPS_MAX: usize = 16;
 /// Tips in one frontier or one list of tips.
 pub const FRONTIER_TIPS_MAX: usize = 2 * AUTHORS_MAX;
+/// Symbols of a sketch in one session.
+pub const SYMBOLS_MAX: usize = 16_384;
+/// Times that a sketch may be followed up with a question.
+pub const WANTS_MAX: u32 = 8;
 /// Places of a forked chain asked about in one message.
 pub const PROBES_MAX: usize = 64;
 /// Questions that locate where one branch leaves what the other side has.
@@ -37,6 +41,13 @@ pub const FRAMES_PER_TURN: usize = 4;
 pub const CREDIT_WINDOW_BYTES: u64 = 4 * 1024 * 1024;
 /// Credit is handed back when this much has gathered.
 pub const CREDIT_STEP_BYTES: u64 = CREDIT_WINDOW_BYTES / 4;
+
+/// A frontier, or a delta against the last receipt, of so few tips is sent as it is; of a larger one a sketch.
+pub const WHOLE_TIPS_MAX: usize = 8;
+/// Symbols in the first word of a sketch: most often enough for a difference of 16 tips.
+pub const SYMBOLS_FIRST: usize = 32;
+/// So many times as many symbols are there after each question for more.
+pub const SYMBOLS_GROWTH: usize = 4;
 
 /// Events learnt elsewhere wait this long for a sign that the peer has them, before they are pushed to it.
 pub const RELAY_DELAY_MS: u64 = 50;

@@ -1,10 +1,11 @@
 //! What two peers say to each other in a session.
 
 use crate::close::CloseReason;
+use crate::delta::{Delta, decode_places, encode_places};
 use crate::frame::Frame;
-use crate::frontier::{decode_entries, encode_entry};
-use crate::limits::{ADMISSION_BYTES_MAX, FRONTIER_TIPS_MAX, MESSAGE_BYTES_MAX, PROBES_MAX};
-use reknit_types::{DecodeError, DeviceId, Dot, Reader, Signature, SpaceId, Tip, Writer};
+use crate::limits::{ADMISSION_BYTES_MAX, FRONTIER_TIPS_MAX, MESSAGE_BYTES_MAX, PROBES_MAX, SYMBOLS_MAX};
+use crate::sketch::Sketch;
+use reknit_types::{DecodeError, DeviceId, Dot, Reader, Signature, SpaceId, Writer};
 
 /// The first word on a stream, before anything of the space is said: which space is meant and who may ask. The
 /// initiator's hello follows without waiting for an answer.
@@ -61,16 +62,26 @@ pub struct Hello {
 /// What a frontier message is relative to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Against {
-    /// Nothing: every author is listed.
+    /// Nothing: every tip is listed.
     Nothing,
     /// The frontier with this digest, known to both since their last receipt.
     Base([u8; 32]),
     /// The frontier that the receiver sent just before.
     Yours,
+    /// The tips that both are known to have since a sketch was read: those asked for are listed.
+    Sketch,
 }
 
-/// The tips of one author; none in a delta means that the sender has nothing of the author.
-pub type Entry = (DeviceId, Vec<Tip>);
+/// What a sketch leaves to be asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Want {
+    /// So many symbols in all: those sent do not give the difference.
+    Symbols(u64),
+    /// The tips with these fingerprints, ascending: the difference is found.
+    Tips(Vec<u64>),
+    /// Every tip: the two differ so much that this is cheaper, or the sketch was misleading.
+    All,
+}
 
 /// A place of a chain, asked about: sequence number and the first half of the id found there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,9 +131,13 @@ pub enum Message {
     Frontier {
         /// What the entries are relative to.
         against: Against,
-        /// Authors ascending, each with its tips.
-        entries: Vec<Entry>,
+        /// What is different from that.
+        delta: Delta,
     },
+    /// What the sender has, in short, for the receiver to find what is different.
+    Sketch(Sketch),
+    /// Answers [`Message::Sketch`].
+    Want(Want),
     /// Which tips of the frontier just received are unknown to the sender although it has its own events of their
     /// authors: places in the list of all its tips, ascending.
     Unknown(Vec<u64>),
@@ -160,15 +175,13 @@ impl Message {
         let mut writer = Writer::new();
         match self {
             Self::Hello(hello) => hello.encode(writer.u8(TAG_HELLO)),
-            Self::Frontier { against, entries } => {
-                encode_frontier(writer.u8(TAG_FRONTIER), *against, entries);
+            Self::Frontier { against, delta } => {
+                against.encode(writer.u8(TAG_FRONTIER));
+                delta.encode(&mut writer);
             }
-            Self::Unknown(tips) => {
-                writer.u8(TAG_UNKNOWN).varint(tips.len() as u64);
-                tips.iter().for_each(|tip| {
-                    writer.varint(*tip);
-                });
-            }
+            Self::Sketch(sketch) => sketch.encode(writer.u8(TAG_SKETCH)),
+            Self::Want(want) => want.encode(writer.u8(TAG_WANT)),
+            Self::Unknown(tips) => encode_places(writer.u8(TAG_UNKNOWN), tips),
             Self::Locate(locate) => locate.encode(writer.u8(TAG_LOCATE)),
             Self::Located { tip, unknown } => {
                 writer.u8(TAG_LOCATED).varint(*tip).varint(*unknown);
@@ -206,8 +219,13 @@ impl Message {
         let mut reader = Reader::new(bytes);
         let message = match reader.u8("message")? {
             TAG_HELLO => Self::Hello(Hello::decode(&mut reader)?),
-            TAG_FRONTIER => decode_frontier(&mut reader)?,
-            TAG_UNKNOWN => Self::Unknown(decode_unknown(&mut reader)?),
+            TAG_FRONTIER => {
+                let against = Against::decode(&mut reader)?;
+                Self::Frontier { against, delta: Delta::decode(&mut reader)? }
+            }
+            TAG_SKETCH => Self::Sketch(Sketch::decode(&mut reader)?),
+            TAG_WANT => Self::Want(Want::decode(&mut reader)?),
+            TAG_UNKNOWN => Self::Unknown(decode_places(&mut reader)?),
             TAG_LOCATE => Self::Locate(Locate::decode(&mut reader)?),
             TAG_LOCATED => Self::Located { tip: reader.varint("tip")?, unknown: reader.varint("answer")? },
             TAG_SETTLED => {
@@ -254,6 +272,60 @@ impl Hello {
     }
 }
 
+impl Against {
+    fn encode(self, writer: &mut Writer) {
+        match self {
+            Self::Nothing => writer.u8(0),
+            Self::Base(digest) => writer.u8(1).raw(&digest),
+            Self::Yours => writer.u8(2),
+            Self::Sketch => writer.u8(3),
+        };
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(match reader.u8("frontier")? {
+            0 => Self::Nothing,
+            1 => Self::Base(reader.array("base")?),
+            2 => Self::Yours,
+            3 => Self::Sketch,
+            _ => return Err(DecodeError::Invalid("frontier")),
+        })
+    }
+}
+
+impl Want {
+    fn encode(&self, writer: &mut Writer) {
+        match self {
+            Self::All => _ = writer.u8(0),
+            Self::Symbols(count) => _ = writer.u8(1).varint(*count),
+            Self::Tips(fingerprints) => {
+                writer.u8(2).varint(fingerprints.len() as u64);
+                fingerprints.iter().for_each(|fingerprint| _ = writer.raw(&fingerprint.to_be_bytes()));
+            }
+        }
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        match reader.u8("what is wanted")? {
+            0 => Ok(Self::All),
+            1 => Ok(Self::Symbols(reader.varint("number of symbols")?)),
+            2 => {
+                let fingerprint =
+                    |reader: &mut Reader<'_>| reader.array("fingerprint").map(u64::from_be_bytes);
+                let count = reader.count(SYMBOLS_MAX, "fingerprints")?;
+                let found = (0..count).map(|_| fingerprint(reader)).collect::<Result<Vec<_>, _>>()?;
+                let ascending = found.is_sorted_by(|a, b| a < b);
+                if ascending {
+                    Ok(Self::Tips(found))
+                } else {
+                    Err(DecodeError::Invalid("order of fingerprints"))
+                }
+            }
+            _ => Err(DecodeError::Invalid("what is wanted")),
+        }
+    }
+}
+
 impl Probe {
     fn encode(&self, writer: &mut Writer) {
         writer.varint(self.seq).raw(&self.id);
@@ -284,36 +356,6 @@ impl Locate {
     }
 }
 
-fn encode_frontier(writer: &mut Writer, against: Against, entries: &[Entry]) {
-    match against {
-        Against::Nothing => writer.u8(0),
-        Against::Base(digest) => writer.u8(1).raw(&digest),
-        Against::Yours => writer.u8(2),
-    };
-    writer.varint(entries.len() as u64);
-    entries.iter().for_each(|(author, tips)| encode_entry(writer, author, tips));
-}
-
-fn decode_frontier(reader: &mut Reader<'_>) -> Result<Message, DecodeError> {
-    let against = match reader.u8("frontier")? {
-        0 => Against::Nothing,
-        1 => Against::Base(reader.array("base")?),
-        2 => Against::Yours,
-        _ => return Err(DecodeError::Invalid("frontier")),
-    };
-    let entries = decode_entries(reader)?;
-    if entries.iter().map(|(_, tips)| tips.len()).sum::<usize>() > FRONTIER_TIPS_MAX {
-        return Err(DecodeError::Invalid("number of tips"));
-    }
-    Ok(Message::Frontier { against, entries })
-}
-
-fn decode_unknown(reader: &mut Reader<'_>) -> Result<Vec<u64>, DecodeError> {
-    let count = reader.count(FRONTIER_TIPS_MAX, "unknown tips")?;
-    let tips = (0..count).map(|_| reader.varint("tip")).collect::<Result<Vec<_>, _>>()?;
-    if tips.is_sorted_by(|a, b| a < b) { Ok(tips) } else { Err(DecodeError::Invalid("order of tips")) }
-}
-
 fn receipt_text(space: &SpaceId, digest: &[u8; 32]) -> Vec<u8> {
     [space.as_bytes().as_slice(), digest].concat()
 }
@@ -330,3 +372,5 @@ const TAG_HAVE: u8 = 8;
 const TAG_CREDIT: u8 = 9;
 const TAG_RECEIPT: u8 = 10;
 const TAG_CLOSE: u8 = 11;
+const TAG_SKETCH: u8 = 12;
+const TAG_WANT: u8 = 13;

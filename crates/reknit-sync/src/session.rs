@@ -4,12 +4,18 @@
 //! initiator                       responder
 //! Hello                     ->
 //!                           <-    Hello, Receipt            equal: the receipt is answered, and the session is live
-//!                           <-    Hello, Frontier           unequal: a delta against their last receipt, if shared
+//!                           <-    Hello, Frontier           unequal, a few tips: all, or those new since the last receipt
+//!                           <-    Hello, Sketch             unequal, more tips: enough to tell a small difference
+//! Want                      ->                              after a sketch: more of it (it tells no difference yet; each
+//!                           <-    Sketch or Frontier        time four times as much), else the tips that differ
 //! Frontier (against yours)  ->                              both now know what the other lacks, forks aside
 //!                           <-    Unknown                   usually empty; else Locate, Located, Settled per tip
 //! Events ..                 <->   Events ..                 causal order, under credit
 //! Receipt                   <->   Receipt                   each when it lacks nothing and has sent everything
 //! ```
+//!
+//! Events flow after one round trip where a few tips are all there is to say; after two where up to about 16 tips differ,
+//! whatever the number of authors; and one more for each four times as many.
 //!
 //! From then on the session is live. Events committed here are pushed at once. Events learnt elsewhere wait a moment for
 //! a sign that the peer has them (in a mesh it usually does), and are announced to it by [`Message::Have`], so that it
@@ -20,6 +26,7 @@
 
 mod compare;
 mod forks;
+mod learning;
 mod live;
 mod shown;
 mod status;
@@ -34,6 +41,7 @@ use crate::limits::CREDIT_WINDOW_BYTES;
 use crate::message::{Hello, Message, Receipt};
 use crate::missing::Missing;
 use forks::Forks;
+use learning::{Learner, Teller};
 use live::Relay;
 use reknit_types::{DeviceId, DeviceKey, Dot, EventId, SpaceId, Tip};
 use shown::Shown;
@@ -137,9 +145,9 @@ enum Stage {
     /// The initiator said hello, with this frontier.
     HelloSent(Frontier),
     /// The two differ; the initiator waits for the other's frontier.
-    AwaitingFrontier,
-    /// The responder sent this frontier and waits for the other's.
-    AwaitingReply(Frontier),
+    AwaitingFrontier(Box<Learner>),
+    /// The responder tells its frontier and waits for the other's.
+    AwaitingReply(Box<Teller>),
     /// Events flow.
     Open,
     /// It is over.
@@ -311,9 +319,9 @@ impl Session {
     ) -> Result<(), CloseReason> {
         match message {
             Message::Hello(hello) => self.on_hello(now_ms, &hello, history, out),
-            Message::Frontier { against, entries } => {
-                self.on_frontier(now_ms, (against, entries), history, out)
-            }
+            Message::Frontier { against, delta } => self.on_frontier(now_ms, (against, &delta), history, out),
+            Message::Sketch(sketch) => self.on_sketch(now_ms, sketch, history, out),
+            Message::Want(want) => self.on_want(now_ms, want, out),
             Message::Unknown(tips) => self.on_unknown(now_ms, &tips, history, out),
             Message::Locate(locate) => self.on_locate(now_ms, &locate, history, out),
             Message::Located { tip, unknown } => self.on_located(now_ms, (tip, unknown), history, out),
@@ -339,7 +347,7 @@ impl From<HistoryError> for CloseReason {
 
 /// Whether the local history has the event.
 fn contains(history: &dyn History, author: &DeviceId, tip: &Tip) -> Result<bool, HistoryError> {
-    if history.frontier().tips(author).contains(tip) {
+    if history.frontier().tips(author).binary_search(tip).is_ok() {
         return Ok(true);
     }
     let reaches = history.frontier().tips(author).iter().any(|own| own.seq >= tip.seq);

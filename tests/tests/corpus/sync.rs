@@ -1,8 +1,8 @@
 //! Real openings, messages, announces, frontiers, frames and segments, and a session's script.
 
 use reknit_sync::{
-    Against, Announce, CloseReason, Frame, Frontier, Hello, Locate, Message, Opening, PROTOCOL_VERSION,
-    Probe, Receipt, Segment, frame,
+    Against, Announce, CloseReason, Delta, Frame, Frontier, Hello, Locate, Message, Opening,
+    PROTOCOL_VERSION, Probe, Receipt, Segment, Sketch, Symbol, Want, frame,
 };
 use reknit_types::{
     DeviceId, DeviceKey, Dot, Draft, Epoch, Kind, Payload, PayloadKeys, SpaceId, Stamp, Tip, VerifiedEvent,
@@ -37,6 +37,11 @@ pub(super) fn seeds() -> Vec<Seed> {
     seeds.extend(messages.iter().map(|(name, message)| seed("message", name, message.encode())));
     seeds.push(seed("session", "as-initiator", script(0, messages.iter().map(|(_, message)| message))));
     seeds.push(seed("session", "as-responder", script(1, messages.iter().map(|(_, message)| message))));
+    let word = |wanted: &str| messages.iter().find(|(name, _)| *name == wanted).map(|(_, message)| message);
+    let told = ["hello", "sketch", "sketch", "frontier-sketch", "frontier", "unknown"].into_iter();
+    seeds.push(seed("session", "told-a-sketch", script(0, told.filter_map(word))));
+    let asks = ["hello", "want-symbols", "want-tips", "want-all", "frontier-yours"].into_iter();
+    seeds.push(seed("session", "asks-about-a-sketch", script(1, asks.filter_map(word))));
     seeds.push(seed("session", "silence", script(1, [])));
     seeds
 }
@@ -87,14 +92,22 @@ fn messages(events: &[VerifiedEvent], frame: Frame) -> Vec<(&'static str, Messag
         now_ms: 1_700_000_000_000,
         base: Some([1; 32]),
     };
+    let symbol = Symbol { sum: 1 << 40, check: 7 };
+    let new = Delta { gone: vec![], new: vec![(author, vec![tip])] };
     let receipt = Receipt::sign(&space, digest, &DeviceKey::from_seed(&[1; 32]));
     vec![
         ("hello", Message::Hello(hello)),
-        ("frontier", Message::Frontier { against: Against::Nothing, entries: vec![(author, vec![tip])] }),
+        ("frontier", Message::Frontier { against: Against::Nothing, delta: new.clone() }),
         (
             "frontier-delta",
-            Message::Frontier { against: Against::Base(digest), entries: vec![(author, vec![])] },
+            Message::Frontier { against: Against::Base(digest), delta: Delta { gone: vec![0], new: vec![] } },
         ),
+        ("frontier-yours", Message::Frontier { against: Against::Yours, delta: new.clone() }),
+        ("frontier-sketch", Message::Frontier { against: Against::Sketch, delta: new }),
+        ("sketch", Message::Sketch(Sketch { nonce: [5; 16], tips: 100, symbols: vec![symbol; 3] })),
+        ("want-all", Message::Want(Want::All)),
+        ("want-symbols", Message::Want(Want::Symbols(128))),
+        ("want-tips", Message::Want(Want::Tips(vec![1, 1 << 40]))),
         ("unknown", Message::Unknown(vec![0])),
         ("locate", Message::Locate(Locate { tip: 0, probes: vec![probe(30), probe(20), probe(1)] })),
         ("located", Message::Located { tip: 0, unknown: 1 }),

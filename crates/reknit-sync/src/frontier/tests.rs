@@ -22,11 +22,13 @@ fn frontiers() -> impl Strategy<Value = Frontier> {
 proptest! {
     #[test]
     fn a_delta_applied_gives_the_frontier(a in frontiers(), b in frontiers()) {
-        let mut applied = b.clone();
-        applied.apply(a.delta(&b));
+        let delta = a.delta(&b);
+        let applied = b.apply(&delta).unwrap();
         prop_assert_eq!(&applied, &a);
         prop_assert_eq!(applied.digest(), a.digest());
-        prop_assert_eq!(a.delta(&b).is_empty(), a == b);
+        prop_assert_eq!(delta == Delta::default(), a == b);
+        let (gone, new) = (delta.gone.len(), delta.dots().count());
+        prop_assert_eq!(a.dots().count() + gone, b.dots().count() + new);
     }
 
     #[test]
@@ -34,6 +36,20 @@ proptest! {
         prop_assert_eq!(&Frontier::decode(&a.encode()).unwrap(), &a);
         prop_assert_eq!(a.digest() == b.digest(), a == b);
     }
+}
+
+#[test]
+fn a_delta_that_does_not_fit_gives_nothing() {
+    let mut frontier = Frontier::default();
+    frontier.insert(&dot(1, 1), None);
+    let known = Delta { gone: vec![], new: vec![(author(1), vec![dot(1, 1).tip()])] };
+    assert_eq!(frontier.apply(&known), None);
+    assert_eq!(frontier.apply(&Delta { gone: vec![1], new: vec![] }), None);
+    assert_eq!(frontier.apply(&Delta { gone: vec![0], new: vec![] }), Some(Frontier::default()));
+    let branch = |at: usize| Tip { seq: 2, id: EventId::from_bytes([at as u8; 32]) };
+    let many = |count| Delta { gone: vec![0], new: vec![(author(1), (0..count).map(branch).collect())] };
+    assert!(frontier.apply(&many(TIPS_MAX)).is_some());
+    assert_eq!(frontier.apply(&many(TIPS_MAX + 1)), None);
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! Finding out what each side lacks: hello and frontiers.
 
 use super::forks::Doubt;
+use super::learning::Learner;
 use super::{History, Output, PROTOCOL_VERSION, Role, Session, Stage, contains, meet};
 use crate::close::CloseReason;
+use crate::delta::Delta;
 use crate::frontier::Frontier;
-use crate::message::{Against, Entry, Hello, Message};
+use crate::message::{Against, Hello, Message};
 use crate::missing::Range;
 use reknit_types::{DeviceId, Tip};
 
@@ -23,78 +25,60 @@ impl Session {
         self.traffic.their_clock_lead_ms =
             Some((i128::from(hello.now_ms) - i128::from(now_ms)).clamp(CLOCK_MIN, CLOCK_MAX) as i64);
         self.since = now_ms;
-        match (self.role, std::mem::replace(&mut self.stage, Stage::AwaitingFrontier)) {
+        match (self.role, std::mem::replace(&mut self.stage, Stage::Fresh)) {
             (Role::Initiator, Stage::HelloSent(sent)) if sent.digest() == hello.digest => {
                 self.open(now_ms, &sent, history)
             }
-            (Role::Initiator, Stage::HelloSent(_)) => Ok(()),
-            (Role::Responder, Stage::Fresh) => self.answer_hello(now_ms, hello, history, out),
-            _ => Err(CloseReason::OutOfTurn),
-        }
-    }
-
-    fn answer_hello(
-        &mut self,
-        now_ms: u64,
-        hello: &Hello,
-        history: &dyn History,
-        out: &mut Vec<Output>,
-    ) -> Result<(), CloseReason> {
-        self.say_hello(now_ms, history, out);
-        let frontier = history.frontier();
-        if frontier.digest() == hello.digest {
-            return self.open(now_ms, frontier, history);
-        }
-        let base = hello.base.and_then(|digest| Some((digest, history.past_frontier(&digest)?)));
-        let (against, base) = match base {
-            Some((digest, base)) => (Against::Base(digest), base),
-            None => (Against::Nothing, Frontier::default()),
-        };
-        out.push(Output::Send(Message::Frontier { against, entries: frontier.delta(&base) }));
-        self.stage = Stage::AwaitingReply(frontier.clone());
-        Ok(())
-    }
-
-    pub(super) fn on_frontier(
-        &mut self,
-        now_ms: u64,
-        (against, entries): (Against, Vec<Entry>),
-        history: &dyn History,
-        out: &mut Vec<Output>,
-    ) -> Result<(), CloseReason> {
-        self.since = now_ms;
-        match (std::mem::replace(&mut self.stage, Stage::Open), against) {
-            (Stage::AwaitingFrontier, Against::Nothing) => {
-                let mut theirs = Frontier::default();
-                theirs.apply(entries);
-                self.reply(now_ms, &theirs, history, out)
+            (Role::Initiator, Stage::HelloSent(sent)) => {
+                self.stage = Stage::AwaitingFrontier(Box::new(Learner::new(sent, hello.digest)));
+                Ok(())
             }
-            (Stage::AwaitingFrontier, Against::Base(digest)) => {
-                let mut theirs = history.past_frontier(&digest).ok_or(CloseReason::OutOfTurn)?;
-                theirs.apply(entries);
-                self.reply(now_ms, &theirs, history, out)
-            }
-            (Stage::AwaitingReply(mut theirs), Against::Yours) => {
-                theirs.apply(entries);
-                self.open(now_ms, &theirs, history)?;
-                let unknown = self.forks.question(theirs);
-                out.push(Output::Send(Message::Unknown(unknown)));
+            (Role::Responder, Stage::Fresh) => {
+                self.say_hello(now_ms, history, out);
+                if history.frontier().digest() == hello.digest {
+                    return self.open(now_ms, history.frontier(), history);
+                }
+                self.tell(hello, history, out);
                 Ok(())
             }
             _ => Err(CloseReason::OutOfTurn),
         }
     }
 
+    pub(super) fn on_frontier(
+        &mut self,
+        now_ms: u64,
+        (against, delta): (Against, &Delta),
+        history: &dyn History,
+        out: &mut Vec<Output>,
+    ) -> Result<(), CloseReason> {
+        self.since = now_ms;
+        if against != Against::Yours {
+            return match self.learn((against, delta), history, out)? {
+                Some(theirs) => self.reply(now_ms, &theirs, history, out),
+                None => Ok(()),
+            };
+        }
+        let Stage::AwaitingReply(teller) = std::mem::replace(&mut self.stage, Stage::Open) else {
+            return Err(CloseReason::OutOfTurn);
+        };
+        let theirs = teller.into_frontier().apply(delta).ok_or(CloseReason::BadFrontier)?;
+        self.open(now_ms, &theirs, history)?;
+        let unknown = self.forks.question(theirs);
+        out.push(Output::Send(Message::Unknown(unknown)));
+        Ok(())
+    }
+
     /// The initiator tells what it has, relative to what it was just told.
-    fn reply(
+    pub(super) fn reply(
         &mut self,
         now_ms: u64,
         theirs: &Frontier,
         history: &dyn History,
         out: &mut Vec<Output>,
     ) -> Result<(), CloseReason> {
-        let entries = history.frontier().delta(theirs);
-        out.push(Output::Send(Message::Frontier { against: Against::Yours, entries }));
+        let delta = history.frontier().delta(theirs);
+        out.push(Output::Send(Message::Frontier { against: Against::Yours, delta }));
         self.open(now_ms, theirs, history)?;
         self.forks.expect_unknown(history.frontier().clone());
         Ok(())

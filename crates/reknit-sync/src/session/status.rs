@@ -96,7 +96,7 @@ impl Session {
         match self.stage {
             Stage::Closed(_) => Waiting::Closed,
             Stage::Fresh | Stage::HelloSent(_) => Waiting::AwaitingHello,
-            Stage::AwaitingFrontier | Stage::AwaitingReply(_) => Waiting::AwaitingFrontier,
+            Stage::AwaitingFrontier(_) | Stage::AwaitingReply(_) => Waiting::AwaitingFrontier,
             Stage::Open if self.forks.pending() => Waiting::AwaitingForkPoint,
             Stage::Open if self.starved_since.is_some() => Waiting::AwaitingCredit,
             Stage::Open if !self.missing.is_empty() => Waiting::Sending,

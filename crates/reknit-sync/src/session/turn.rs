@@ -33,7 +33,9 @@ impl Session {
         match &self.stage {
             Stage::Closed(_) => None,
             Stage::Fresh | Stage::HelloSent(_) => Some((answer, CloseReason::SilentHello)),
-            Stage::AwaitingFrontier | Stage::AwaitingReply(_) => Some((answer, CloseReason::SilentFrontier)),
+            Stage::AwaitingFrontier(_) | Stage::AwaitingReply(_) => {
+                Some((answer, CloseReason::SilentFrontier))
+            }
             Stage::Open if self.forks.pending() => Some((answer, CloseReason::SilentFrontier)),
             Stage::Open => self.open_deadline(),
         }

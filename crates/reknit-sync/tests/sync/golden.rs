@@ -2,7 +2,8 @@
 
 use crate::support::{Memory, device, keys, space};
 use reknit_sync::{
-    Against, Announce, CloseReason, Frontier, Hello, Locate, Message, Opening, Probe, Receipt, Segment, frame,
+    Against, Announce, CloseReason, Delta, Frontier, Hello, Locate, Message, Opening, Probe, Receipt,
+    Segment, Sketch, Symbol, Want, frame,
 };
 use reknit_types::{DeviceId, Dot, EventId, Tip};
 use std::fmt::Write;
@@ -42,12 +43,19 @@ fn messages() -> Vec<(&'static str, Message)> {
     let probe = |seq| Probe { seq, id: [5; 16] };
     let receipt = Receipt::sign(&space(), [6; 32], &device(0));
     let dot = Dot { author: author(1), seq: 9, id: id(7) };
-    let entries = vec![(author(1), tips), (author(2), vec![])];
+    let delta = Delta { gone: vec![0, 300], new: vec![(author(1), tips)] };
+    let symbols = vec![Symbol { sum: 1, check: 2 }, Symbol { sum: u64::MAX, check: 3 }];
+    let sketch = Sketch { nonce: [9; 16], tips: 300, symbols };
     vec![
         ("hello", Message::Hello(hello)),
-        ("frontier", Message::Frontier { against: Against::Nothing, entries: entries.clone() }),
-        ("frontier base", Message::Frontier { against: Against::Base([8; 32]), entries: vec![] }),
-        ("frontier yours", Message::Frontier { against: Against::Yours, entries }),
+        ("frontier", Message::Frontier { against: Against::Nothing, delta: delta.clone() }),
+        ("frontier base", Message::Frontier { against: Against::Base([8; 32]), delta: Delta::default() }),
+        ("frontier yours", Message::Frontier { against: Against::Yours, delta: delta.clone() }),
+        ("frontier sketch", Message::Frontier { against: Against::Sketch, delta }),
+        ("sketch", Message::Sketch(sketch)),
+        ("want all", Message::Want(Want::All)),
+        ("want symbols", Message::Want(Want::Symbols(300))),
+        ("want tips", Message::Want(Want::Tips(vec![1, u64::MAX]))),
         ("unknown", Message::Unknown(vec![0, 300])),
         ("locate", Message::Locate(Locate { tip: 1, probes: vec![probe(300), probe(7)] })),
         ("located", Message::Located { tip: 1, unknown: 2 }),

@@ -4,11 +4,12 @@ use crate::support::{Memory, device, keys, session, space};
 use proptest::prelude::*;
 use reknit_sync::limits::{
     ANSWER_TIMEOUT_MS, CREDIT_TIMEOUT_MS, CREDIT_WINDOW_BYTES, DELIVERY_TIMEOUT_MS, FRAME_BYTES_MAX,
-    UNEQUAL_TIMEOUT_MS,
+    UNEQUAL_TIMEOUT_MS, WANTS_MAX,
 };
 use reknit_sync::{
-    Against, Announce, CloseReason, Frame, Frontier, Hello, History, HistoryError, Locate, Message, Missing,
-    Opening, Output, Phase, Probe, Receipt, Role, Segment, Session, Source, frame,
+    Against, Announce, CloseReason, Delta, Frame, Frontier, Hello, History, HistoryError, Locate, Message,
+    Missing, Opening, Output, Phase, Probe, Receipt, Role, Segment, Session, Sketch, Source, Symbol, Want,
+    frame,
 };
 use reknit_types::{DeviceId, Dot, EventId, Signature, Tip};
 use std::collections::BTreeSet;
@@ -32,7 +33,7 @@ fn hello(memory: &Memory) -> Message {
 }
 
 fn frontier(memory: &Memory, against: Against) -> Message {
-    Message::Frontier { against, entries: memory.frontier.delta(&Frontier::default()) }
+    Message::Frontier { against, delta: memory.frontier.delta(&Frontier::default()) }
 }
 
 /// A session in this role, started, after these messages; and the reason it closed for, if it did.
@@ -81,10 +82,10 @@ fn equal() -> Talk<Memory> {
 /// A responder with three events whose peer has none.
 fn ahead() -> Talk<Memory> {
     let nothing = Memory::default();
-    let entries = vec![(device(2).id(), vec![])];
+    let delta = Delta { gone: vec![0], new: vec![] };
     Talk::new(Role::Responder, memory(3))
         .say(hello(&nothing))
-        .say(Message::Frontier { against: Against::Yours, entries })
+        .say(Message::Frontier { against: Against::Yours, delta })
 }
 
 /// An initiator whose peer says that it has events of an unknown author.
@@ -140,8 +141,8 @@ fn starved() -> Option<CloseReason> {
     }
     let mut talk = Talk::new(Role::Responder, Hoard(memory));
     talk = talk.say(hello(&Memory::default()));
-    let entries = vec![(device(2).id(), vec![])];
-    talk = talk.say(Message::Frontier { against: Against::Yours, entries });
+    let delta = Delta { gone: vec![0], new: vec![] };
+    talk = talk.say(Message::Frontier { against: Against::Yours, delta });
     for _ in 0..8 {
         talk = talk.wait(1);
     }
@@ -181,7 +182,12 @@ fn every_reason_to_close_is_reached() {
     let version = Hello { version: 2, digest: [0; 32], events: 0, now_ms: 0, base: None };
     let forged = Receipt { digest: [0; 32], signature: Signature::from_bytes([0; 64]) };
     let probe = Probe { seq: 1, id: [0; 16] };
+    let unfit = Delta { gone: vec![1], new: vec![] };
     let mut reached = vec![
+        Talk::new(Role::Responder, memory(3))
+            .say(hello(&memory(1)))
+            .say(Message::Frontier { against: Against::Yours, delta: unfit })
+            .closed(),
         equal().say(Message::Close(CloseReason::Leaving)).closed(),
         Talk::new(Role::Responder, memory(0)).say(Message::Hello(version)).closed(),
         equal().say(hello(&memory(3))).closed(),
@@ -210,6 +216,32 @@ fn every_reason_to_close_is_reached() {
     let reached: BTreeSet<_> = reached.into_iter().map(Option::unwrap).collect();
     let all: BTreeSet<_> = CloseReason::ALL.iter().copied().collect();
     assert_eq!(reached, all);
+}
+
+#[test]
+fn who_never_comes_to_the_end_of_a_sketch_is_given_up() {
+    let one = Symbol { sum: 1, check: 0 };
+    let sketch = |tips| Message::Sketch(Sketch { nonce: [0; 16], tips, symbols: vec![one] });
+    let mut talk = Talk::new(Role::Initiator, memory(3)).say(hello(&memory(5)));
+    for _ in 0..WANTS_MAX {
+        talk = talk.say(sketch(100));
+        assert!(matches!(talk.out.last(), Some(Output::Send(Message::Want(_)))));
+    }
+    assert_eq!(talk.say(sketch(100)).closed(), Some(CloseReason::BadFrontier));
+}
+
+#[test]
+fn who_asks_about_a_sketch_without_end_is_given_up() {
+    for wants in
+        [vec![Want::Symbols(0)], vec![Want::Symbols(u64::MAX)], vec![Want::All; WANTS_MAX as usize + 1]]
+    {
+        let mut talk = Talk::new(Role::Responder, memory(3)).say(hello(&memory(1)));
+        for want in wants {
+            assert_eq!(talk.closed(), None);
+            talk = talk.say(Message::Want(want));
+        }
+        assert_eq!(talk.closed(), Some(CloseReason::BadFrontier));
+    }
 }
 
 #[test]
@@ -249,21 +281,39 @@ fn dots() -> impl Strategy<Value = Vec<Dot>> {
 fn messages() -> impl Strategy<Value = Message> {
     let ours = memory(3).frontier.digest();
     let digest = prop_oneof![Just(ours), Just([0; 32])];
-    let against = prop_oneof![Just(Against::Nothing), Just(Against::Yours), Just(Against::Base([0; 32]))];
+    let against = prop_oneof![
+        Just(Against::Nothing),
+        Just(Against::Yours),
+        Just(Against::Base([0; 32])),
+        Just(Against::Sketch),
+    ];
     let probes = proptest::collection::btree_map(any::<u64>(), any::<[u8; 16]>(), 0..4)
         .prop_map(|probes| probes.into_iter().rev().map(|(seq, id)| Probe { seq, id }).collect());
-    let frontier =
-        (against, proptest::collection::btree_map(0u8..4, tips(), 0..4)).prop_map(|(against, entries)| {
-            let mut entries: Vec<_> =
-                entries.into_iter().map(|(author, tips)| (device(author).id(), tips)).collect();
-            entries.sort();
-            Message::Frontier { against, entries }
-        });
+    let tips = proptest::collection::btree_map(0u8..4, tips(), 0..4);
+    let gone = proptest::collection::btree_set(0u64..3, 0..2);
+    let frontier = (against, gone, tips).prop_map(|(against, gone, tips)| {
+        let mut frontier = Frontier::default();
+        tips.into_iter().for_each(|(author, tips)| frontier.set(device(author).id(), tips));
+        let delta = Delta { gone: gone.into_iter().collect(), ..frontier.delta(&Frontier::default()) };
+        Message::Frontier { against, delta }
+    });
+    let symbol = (0u64..4, any::<u32>()).prop_map(|(sum, check)| Symbol { sum, check });
+    let sketch = (any::<u64>(), proptest::collection::vec(symbol, 0..40))
+        .prop_map(|(tips, symbols)| Message::Sketch(Sketch { nonce: [0; 16], tips, symbols }));
+    let want = prop_oneof![
+        Just(Want::All),
+        any::<u64>().prop_map(Want::Symbols),
+        (0u64..20_000).prop_map(Want::Symbols),
+        proptest::collection::btree_set(any::<u64>(), 0..4)
+            .prop_map(|tips| Want::Tips(tips.into_iter().collect())),
+    ];
     prop_oneof![
         4 => (digest, any::<u64>()).prop_map(|(digest, now_ms)| Message::Hello(Hello {
             version: 1, digest, events: now_ms, now_ms, base: Some(digest),
         })),
         4 => frontier,
+        2 => sketch,
+        2 => want.prop_map(Message::Want),
         2 => proptest::collection::btree_set(0u64..4, 0..3)
             .prop_map(|tips| Message::Unknown(tips.into_iter().collect())),
         2 => (0u64..4, probes).prop_map(|(tip, probes)| Message::Locate(Locate { tip, probes })),
@@ -302,7 +352,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_refused_or_are_the_only_encoding(bytes in proptest::collection::vec(any::<u8>(), 0..120), tag in 0u8..14) {
+    fn any_bytes_are_refused_or_are_the_only_encoding(bytes in proptest::collection::vec(any::<u8>(), 0..120), tag in 0u8..16) {
         let mut bytes = bytes;
         bytes.insert(0, tag);
         if let Ok(message) = Message::decode(&bytes) {

@@ -12,7 +12,7 @@ use reknit_types::{
     Tip, VerifiedEvent,
 };
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 pub(crate) struct Keys(PayloadKey);
 
@@ -32,6 +32,33 @@ pub(crate) fn payload_key(keys: &Keys) -> &PayloadKey {
 
 pub(crate) fn device(at: u8) -> DeviceKey {
     DeviceKey::from_seed(&[at + 1; 32])
+}
+
+/// Signed events, each the first of an author of its own.
+pub(crate) fn crowd(authors: usize) -> &'static [VerifiedEvent] {
+    static CROWD: LazyLock<Vec<VerifiedEvent>> =
+        LazyLock::new(|| (0..CROWD_MAX).map(|at| first_of(at, b"hello")).collect());
+    &CROWD[..authors]
+}
+
+/// Authors in a crowd.
+pub(crate) const CROWD_MAX: u16 = 1000;
+
+/// The first event of an author of the crowd.
+pub(crate) fn first_of(at: u16, payload: &[u8]) -> VerifiedEvent {
+    let mut seed = [200; 32];
+    seed[..2].copy_from_slice(&at.to_le_bytes());
+    let key = DeviceKey::from_seed(&seed);
+    let draft = Draft {
+        kind: Kind::Data,
+        parents: vec![],
+        stamp: Stamp::next(u64::from(at), None, &mut ChaCha20Rng::seed_from_u64(u64::from(at))),
+        epoch: Epoch::FIRST,
+        payload: Payload::Open(payload.to_vec()),
+    };
+    let mut event = VerifiedEvent::seal(space(), &key, None, draft, &keys().0).unwrap();
+    event.sign(&key);
+    event
 }
 
 pub(crate) fn space() -> SpaceId {
