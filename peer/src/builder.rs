@@ -144,6 +144,7 @@ impl PeerBuilder {
             streams: streams.clone(),
             publications,
             unflushed: None,
+            is_ahead: false,
         };
         let thread = spawn_runtime(runtime)?;
         first_round(&core).await?;

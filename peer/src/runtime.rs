@@ -26,6 +26,9 @@ pub(crate) struct Runtime {
     pub(crate) publications: mpsc::Sender<([u8; 32], Vec<u8>)>,
     /// Fast commits wait for their fsync since then.
     pub(crate) unflushed: Option<Instant>,
+    /// Events of this device are among them. None of them may leave it before the fsync: a crash would make the device
+    /// write others under the same numbers.
+    pub(crate) is_ahead: bool,
 }
 
 /// What a round answers once it is committed, besides the engine's outputs.
@@ -106,32 +109,46 @@ impl Runtime {
             self.engine.settle(now_ms, reads, &mut effects)?;
         }
         effects.batch.append(answers.batch);
-        self.commit(&mut effects, !answers.flushes.is_empty())?;
-        self.release(effects.outputs);
+        self.commit_and_release(effects)?;
+        let overdue = self.unflushed.is_some_and(|since| since.elapsed() >= FLUSH_AFTER);
+        if self.unflushed.is_some() && (overdue || !answers.flushes.is_empty()) {
+            self.flush()?;
+        }
         for reply in answers.flushes {
             let _ = reply.send(Ok(()));
         }
         Ok(())
     }
 
-    fn commit(&mut self, effects: &mut Effects, flush: bool) -> Result<(), EngineError> {
-        let batch = std::mem::take(&mut effects.batch);
-        let overdue = self.unflushed.is_some_and(|since| since.elapsed() >= FLUSH_AFTER);
-        if !batch.is_empty() {
-            let durability = if effects.durable { Durability::Durable } else { Durability::Fast };
-            let mut store = self.core.store.write().unwrap_or_else(PoisonError::into_inner);
-            store.commit(batch, durability)?;
-            self.unflushed = match durability {
-                Durability::Durable => None,
-                Durability::Fast => Some(self.unflushed.unwrap_or_else(Instant::now)),
-            };
+    /// Releases what follows once it is committed.
+    fn commit_and_release(&mut self, effects: Effects) -> Result<(), EngineError> {
+        let Effects { batch, mut outputs, durable, own } = effects;
+        if batch.is_empty() {
+            return self.release(outputs);
         }
-        if self.unflushed.is_some() && (flush || overdue) { self.flush() } else { Ok(()) }
+        let core = Arc::clone(&self.core);
+        let mut store = core.store.write().unwrap_or_else(PoisonError::into_inner);
+        if durable {
+            // The store stays locked until it can be read as well: whoever is told and reads at once waits for that.
+            let mut released = Ok(());
+            store.commit_then(batch, Durability::Durable, &mut || {
+                self.unflushed = None;
+                self.is_ahead = false;
+                released = self.release(std::mem::take(&mut outputs));
+            })?;
+            return released;
+        }
+        store.commit(batch, Durability::Fast)?;
+        drop(store);
+        self.unflushed = Some(self.unflushed.unwrap_or_else(Instant::now));
+        self.is_ahead |= own;
+        self.release(outputs)
     }
 
     fn flush(&mut self) -> Result<(), EngineError> {
         self.core.store.write().unwrap_or_else(PoisonError::into_inner).flush()?;
         self.unflushed = None;
+        self.is_ahead = false;
         Ok(())
     }
 
@@ -142,27 +159,39 @@ impl Runtime {
         }
     }
 
-    fn release(&mut self, outputs: Vec<Output>) {
-        // Handles look spaces up by themselves, so what is known of a space is in place before any reply speaks of it.
+    /// What stays on this device first: handles look spaces up by themselves, so what is known of a space is in place
+    /// before any reply speaks of it. What leaves it waits until its own events are on disk.
+    fn release(&mut self, outputs: Vec<Output>) -> Result<(), EngineError> {
         let (spaces, others): (Vec<_>, Vec<_>) =
             outputs.into_iter().partition(|output| matches!(output, Output::Notice(Notice::Space(_))));
-        for output in spaces.into_iter().chain(others) {
-            match output {
-                Output::Reply { request, reply } => self.core.reply(request, reply),
-                Output::Open { link, device, opening, context } => {
-                    self.streams.open(link, device, (opening, context));
-                }
-                Output::Accept { link, context } => self.streams.accept(link, context),
-                Output::Send { link, message } => self.streams.send(link, message),
-                Output::Close { link, reason } => self.streams.close(link, reason),
-                // Gossip is a hint: what does not fit is not said.
-                Output::Publish { topic, sealed } => drop(self.publications.try_send((topic, sealed))),
-                Output::Notice(notice) => self.notify(notice),
+        let (staying, leaving): (Vec<_>, Vec<_>) = spaces
+            .into_iter()
+            .chain(others)
+            .partition(|output| matches!(output, Output::Notice(_) | Output::Reply { .. }));
+        staying.into_iter().for_each(|output| self.release_one(output));
+        if self.is_ahead && !leaving.is_empty() {
+            self.flush()?;
+        }
+        leaving.into_iter().for_each(|output| self.release_one(output));
+        Ok(())
+    }
+
+    fn release_one(&self, output: Output) {
+        match output {
+            Output::Reply { request, reply } => self.core.reply(request, reply),
+            Output::Open { link, device, opening, context } => {
+                self.streams.open(link, device, (opening, context));
             }
+            Output::Accept { link, context } => self.streams.accept(link, context),
+            Output::Send { link, message } => self.streams.send(link, message),
+            Output::Close { link, reason } => self.streams.close(link, reason),
+            // Gossip is a hint: what does not fit is not said.
+            Output::Publish { topic, sealed } => drop(self.publications.try_send((topic, sealed))),
+            Output::Notice(notice) => self.notify(notice),
         }
     }
 
-    fn notify(&mut self, notice: Notice) {
+    fn notify(&self, notice: Notice) {
         let core = &self.core;
         let id = |space| space_id(core, space);
         match notice {

@@ -150,6 +150,9 @@ pub struct Effects {
     pub batch: Batch,
     /// Whether the commit must reach the disk before the outputs are released.
     pub durable: bool,
+    /// Whether the batch has an event of this device. Unless it is durable, nothing may leave the device after it
+    /// before the store was flushed: a crash would make the device fork itself.
+    pub own: bool,
     /// What to do once the batch is committed.
     pub outputs: Vec<Output>,
 }

@@ -361,6 +361,7 @@ impl Engine {
             cells: &mut self.cells,
         };
         let mut admission = admit(space, &mut desk, arrival)?;
+        turn.effects.own |= local;
         if space.round.membership_changed {
             self.changed_spaces.insert(no);
         }

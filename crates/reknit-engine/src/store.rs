@@ -124,6 +124,23 @@ pub trait Store: Reads + Send + Sync {
     /// [`StoreError::Stopped`] after an earlier one of these.
     fn commit(&mut self, batch: Batch, durability: Durability) -> Result<(), StoreError>;
 
+    /// [`Store::commit`] that calls `then` as soon as the batch would survive what its durability promises, if that is
+    /// before it can be read. Whoever is told by `then` and reads this store is told after the commit has returned,
+    /// since nobody else has the store meanwhile.
+    ///
+    /// # Errors
+    /// As for [`Store::commit`]. If `then` was called all the same, the batch is there when the store is reopened.
+    fn commit_then(
+        &mut self,
+        batch: Batch,
+        durability: Durability,
+        then: &mut dyn FnMut(),
+    ) -> Result<(), StoreError> {
+        self.commit(batch, durability)?;
+        then();
+        Ok(())
+    }
+
     /// Makes every earlier [`Durability::Fast`] commit durable. Costs nothing when there is none.
     ///
     /// # Errors

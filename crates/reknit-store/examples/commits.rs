@@ -13,7 +13,7 @@ use std::{
 };
 
 use reknit_engine::store::{Batch, Durability, Reads, Store, Table};
-use reknit_store::{Options, Recovery, RedbStore};
+use reknit_store::{Options, RedbStore};
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
@@ -23,19 +23,17 @@ fn main() -> Outcome<()> {
     }
     let folder = env::args_os().nth(1).map_or_else(env::temp_dir, PathBuf::from).join("reknit-commits");
     fs::create_dir_all(&folder)?;
-    let quick = Options { recovery: Recovery::Quick, ..Options::default() };
-    commits(&folder, "durable", Options::default(), Durability::Durable, 1)?;
-    commits(&folder, "durable, quick recovery", quick, Durability::Durable, 1)?;
-    commits(&folder, "durable, 64 events each", Options::default(), Durability::Durable, 64)?;
-    commits(&folder, "fast", Options::default(), Durability::Fast, 1)?;
-    commits(&folder, "fast, 64 events each", Options::default(), Durability::Fast, 64)?;
+    commits(&folder, "durable", Durability::Durable, 1)?;
+    commits(&folder, "durable, 64 events each", Durability::Durable, 64)?;
+    commits(&folder, "fast", Durability::Fast, 1)?;
+    commits(&folder, "fast, 64 events each", Durability::Fast, 64)?;
     restarts(&folder)?;
     Ok(fs::remove_dir_all(&folder)?)
 }
 
-fn commits(folder: &Path, name: &str, options: Options, durability: Durability, events: u64) -> Outcome<()> {
+fn commits(folder: &Path, name: &str, durability: Durability, events: u64) -> Outcome<()> {
     let path = fresh(folder)?;
-    let mut store = RedbStore::open(&path, options)?;
+    let mut store = RedbStore::open(&path, Options::default())?;
     let mut times = Vec::new();
     let start = Instant::now();
     while start.elapsed() < SPAN {
@@ -58,25 +56,23 @@ fn commits(folder: &Path, name: &str, options: Options, durability: Durability, 
 }
 
 fn restarts(folder: &Path) -> Outcome<()> {
-    for (name, options) in
-        [("scan", Options::default()), ("quick", Options { recovery: Recovery::Quick, ..Options::default() })]
-    {
-        let path = fresh(folder)?;
-        let mut store = RedbStore::open(&path, options)?;
-        for first in (0..EVENTS).step_by(100) {
-            store.commit(batch(first..first + 100), Durability::Durable)?;
-        }
-        let killed = folder.join("killed.redb");
-        fs::copy(&path, &killed)?;
-        File::open(&killed)?.sync_all()?;
-        drop(store);
-        let stats = RedbStore::read_only(&path, options)?.stats()?;
-        println!("{EVENTS} events, {name}: {stats:?}");
-        for (end, path) in [("after a close", &path), ("after a kill", &killed)] {
-            print!("  {end}, {name}: ");
-            io::stdout().flush()?;
-            Command::new(env::current_exe()?).env(RESTART, path).status()?;
-        }
+    let path = fresh(folder)?;
+    let mut store = RedbStore::open(&path, Options::default())?;
+    for first in (0..EVENTS).step_by(100) {
+        store.commit(batch(first..first + 100), Durability::Durable)?;
+    }
+    let killed = folder.join("killed.redb");
+    for ending in ["", ".journal"] {
+        let [from, to] = [&path, &killed].map(|path| PathBuf::from(format!("{}{ending}", path.display())));
+        fs::copy(from, &to)?;
+        File::open(&to)?.sync_all()?;
+    }
+    drop(store);
+    println!("{EVENTS} events: {:?}", RedbStore::read_only(&path, Options::default())?.stats()?);
+    for (end, path) in [("after a close", &path), ("after a kill", &killed)] {
+        print!("  {end}: ");
+        io::stdout().flush()?;
+        Command::new(env::current_exe()?).env(RESTART, path).status()?;
     }
     Ok(())
 }

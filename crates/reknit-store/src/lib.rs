@@ -1,4 +1,4 @@
-//! The store of a Reknit peer: one [redb] file, behind the engine's [`Store`](reknit_engine::store::Store) port.
+//! The store of a Reknit peer: one [redb] file and a journal, behind the engine's [`Store`](reknit_engine::store::Store) port.
 //!
 //! It knows bytes, tables and commits. It never knows events, spaces or fields: every record format lives in the
 //! engine, above the port.
@@ -27,6 +27,7 @@
 //! | redb table | key | value |
 //! |---|---|---|
 //! | `reknit` | `"format"` | the format version, `u32` |
+//! | `journal` | `"base"` | the mark of the journal that goes on top, 16 bytes |
 //! | `log` | key of [`Table::Log`](reknit_engine::store::Table::Log) | value |
 //! | `state` | number of the table, one byte, then its key | value |
 //!
@@ -42,26 +43,31 @@
 //!
 //! # Durability and recovery
 //!
-//! A durable commit is one redb transaction with one fsync. A fast commit writes nothing until a durable one, a
-//! flush, or a full write buffer. After a kill, redb reads the whole file once to check it and find its free
-//! pages ([`Recovery::Scan`], the default); [`Recovery::Quick`] spares that and pays in every commit. Measured on two busy
-//! cores, with the commit of above:
+//! A durable commit is one write and one fsync of a *journal* beside the file, named as the file with `.journal`
+//! after it; the commit to redb that follows is not synced. A durable redb commit writes a dozen scattered pages: measured on
+//! ext4, 2,060 commits a second, against 5,480 with the journal. When the journal is full
+//! ([`JOURNAL_BYTES_MAX`]), a *checkpoint* makes redb durable and the journal begins anew. A close checkpoints too and
+//! leaves the journal empty, so a closed store is one file.
 //!
-//! | | a commit | opening 5.7 MB after a kill | 1 GB |
-//! |---|---|---|---|
-//! | scan | 57 µs of CPU, 1 fsync | 11 ms | 2.0 s |
-//! | quick | 106 µs of CPU, 2 fsyncs | 1.6 ms | 0.5 s |
+//! A fast commit is noted for the journal and written there by the next durable one or a flush, unless so much gathers that
+//! a checkpoint is the cheaper way.
 //!
-//! A peer commits all day and is killed seldom, and a close spares the scan in any case: so scan. redb verifies pages
-//! only in that scan. A damaged page that is met later is [`StoreError::Corrupt`](reknit_engine::store::StoreError).
+//! After a kill, redb goes back to its last checkpoint, and the changes in the journal are made again. Checkpoints are
+//! redb's two-phase commits with quick repair, so this does not read the whole file: 11 ms for 10,000 events of which
+//! 3,000 were in the journal. redb then does not verify pages either. A damaged page that is met later, and a journal that is
+//! damaged before its end, are [`StoreError::Corrupt`](reknit_engine::store::StoreError).
+//!
+//! The file and its journal belong together: to copy a store, stop its peer first, or copy both.
 //!
 //! `cargo run --release -p reknit-store --example commits` measures all of this anew.
 
 mod disk;
 mod fault;
+mod journal;
 mod open;
 mod store;
 mod tables;
 
-pub use open::{CACHE_BYTES, FORMAT, OpenError, Options, Recovery};
+pub use journal::JOURNAL_BYTES_MAX;
+pub use open::{CACHE_BYTES, FORMAT, OpenError, Options};
 pub use store::{FAST_BYTES_MAX, RedbReader, RedbStore, Stats};

@@ -6,7 +6,7 @@ use std::{
 
 use redb::{
     Database, DatabaseError, Error, ReadOnlyDatabase, ReadTransaction, ReadableDatabase, StorageBackend,
-    StorageError, TableDefinition, backends::FileBackend,
+    StorageError, TableDefinition, WriteTransaction, backends::FileBackend,
 };
 use reknit_engine::store::StoreError;
 use thiserror::Error;
@@ -14,6 +14,7 @@ use thiserror::Error;
 use crate::{
     disk::Disk,
     fault::{Guarded, from_io, guarded, meaning},
+    journal::{self, FIRST_MARK, Journal, Mark},
     tables,
 };
 
@@ -28,18 +29,6 @@ pub const CACHE_BYTES: usize = 8 * 1024 * 1024;
 pub struct Options {
     /// Most bytes of the file to keep in memory. Memory is taken as pages are read and written, not at once.
     pub cache_bytes: usize,
-    /// What a kill costs the next opening.
-    pub recovery: Recovery,
-}
-
-/// What a kill, as opposed to a close, costs the next opening, and what sparing that costs each durable commit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Recovery {
-    /// The next opening reads the whole file. Commits cost nothing more.
-    Scan,
-    /// The next opening costs what it costs after a close. Each durable commit costs a second fsync and about
-    /// twice the CPU.
-    Quick,
 }
 
 /// Why a store could not be opened.
@@ -98,14 +87,33 @@ pub enum OpenError {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { cache_bytes: CACHE_BYTES, recovery: Recovery::Scan }
+        Self { cache_bytes: CACHE_BYTES }
     }
 }
 
 /// Opens the file at `path`, creating it and the folders above it if they are missing, for their owner only.
 pub(crate) fn file(path: &Path) -> Result<Disk<FileBackend>, OpenError> {
-    let file = create(path).map_err(|error| store(path, from_io(error)))?;
-    Ok(Disk::with_holes_filled(FileBackend::new(file).map_err(|error| refusal(path, error))?))
+    let file = create(path, |_| {}).map_err(|error| store(path, from_io(error)))?;
+    Ok(Disk::new(FileBackend::new(file).map_err(|error| refusal(path, error))?))
+}
+
+/// Opens the file of the journal of the store at `path`, which lies beside it.
+pub(crate) fn journal_file(path: &Path) -> Result<Journal, OpenError> {
+    let beside = journal_path(path);
+    let file = create(&beside, around_cache).or_else(|error| match error.kind() {
+        // Not every file system can.
+        ErrorKind::InvalidInput => create(&beside, |_| {}),
+        _ => Err(error),
+    });
+    let file = file.map_err(|error| store(&beside, from_io(error)))?;
+    Ok(Journal::new(Box::new(FileBackend::new(file).map_err(|error| refusal(&beside, error))?)))
+}
+
+/// Where the journal of the store at `path` lies: the same name with `.journal` after it.
+pub(crate) fn journal_path(path: &Path) -> PathBuf {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".journal");
+    beside.into()
 }
 
 /// Opens the database on `disk`, checks that it is ours, and begins a new one if there is nothing there.
@@ -128,6 +136,39 @@ pub(crate) fn database<B: StorageBackend>(
         }
         Ok(database)
     })
+}
+
+/// Brings `database` to the state that was acknowledged before it was closed or killed, and `journal` with it.
+pub(crate) fn recover(path: &Path, database: &Database, journal: &mut Journal) -> Result<(), OpenError> {
+    let failed = |error: StoreError| store(path, error);
+    let base = mark(&begin(path, database)?).map_err(|error| failed(meaning(error)))?;
+    let changes = journal.take_changes(base).map_err(failed)?;
+    if changes.is_empty() {
+        return Ok(());
+    }
+    tracing::info!(path = %path.display(), bytes = changes.len(), "recovering commits from the journal");
+    let entries: Vec<_> = journal::entries(&changes).collect::<Result<_, _>>().map_err(failed)?;
+    let next = journal.next_mark();
+    guarded(|| {
+        checkpoint(database, next, |transaction| tables::replay(transaction, entries)).map_err(meaning)
+    })
+    .map_err(failed)?;
+    journal.restart(next);
+    Ok(())
+}
+
+/// Makes what `write` writes, and every earlier commit, durable in the database as the base called `mark`.
+pub(crate) fn checkpoint(
+    database: &Database,
+    mark: Mark,
+    write: impl FnOnce(&WriteTransaction) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut transaction = database.begin_write()?;
+    // A second fsync, and no scan of the whole file after a kill.
+    transaction.set_quick_repair(true);
+    write(&transaction)?;
+    transaction.open_table(MARKS)?.insert(BASE_KEY, mark)?;
+    Ok(transaction.commit()?)
 }
 
 /// Opens the file at `path` for reading only.
@@ -190,6 +231,14 @@ fn holds_tables(transaction: &ReadTransaction) -> Result<bool, Error> {
     Ok(transaction.list_tables()?.next().is_some() || transaction.list_multimap_tables()?.next().is_some())
 }
 
+fn mark(transaction: &ReadTransaction) -> Result<Mark, Error> {
+    match transaction.open_table(MARKS) {
+        Ok(marks) => Ok(redb::ReadableTable::get(&marks, BASE_KEY)?.map_or(FIRST_MARK, |mark| mark.value())),
+        Err(redb::TableError::TableDoesNotExist(_)) => Ok(FIRST_MARK),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// The version and the tables in one commit: a file has all of them or none.
 fn begin_file(database: &Database) -> Result<(), Error> {
     let transaction = database.begin_write()?;
@@ -214,13 +263,15 @@ fn refusal(path: &Path, error: DatabaseError) -> OpenError {
     }
 }
 
-fn create(path: &Path) -> io::Result<File> {
+fn create(path: &Path, how: fn(&mut OpenOptions)) -> io::Result<File> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     if let Some(folder) = folder {
         private_folders().create(folder)?;
     }
     let is_new = !path.try_exists()?;
-    let file = private_file().read(true).write(true).create(true).truncate(false).open(path)?;
+    let mut options = private_file();
+    how(&mut options);
+    let file = options.read(true).write(true).create(true).truncate(false).open(path)?;
     if is_new {
         sync_folder(folder.unwrap_or(Path::new(".")))?;
     }
@@ -255,6 +306,17 @@ fn private_file() -> OpenOptions {
     OpenOptions::new()
 }
 
+/// Writes go to the disk and not by way of the page cache: an fsync then has nothing to look for. Measured on ext4:
+/// 125 µs for a write of one block and its fsync, against 162 µs.
+#[cfg(target_os = "linux")]
+fn around_cache(options: &mut OpenOptions) {
+    use std::os::unix::fs::OpenOptionsExt;
+    options.custom_flags(libc::O_DIRECT);
+}
+
+#[cfg(not(target_os = "linux"))]
+fn around_cache(_: &mut OpenOptions) {}
+
 /// The name of a new file is durable only once its folder is.
 #[cfg(unix)]
 fn sync_folder(folder: &Path) -> io::Result<()> {
@@ -268,3 +330,5 @@ fn sync_folder(_: &Path) -> io::Result<()> {
 
 const ABOUT: TableDefinition<'static, &'static str, u32> = TableDefinition::new("reknit");
 const FORMAT_KEY: &str = "format";
+const MARKS: TableDefinition<'static, &'static str, Mark> = TableDefinition::new("journal");
+const BASE_KEY: &str = "base";

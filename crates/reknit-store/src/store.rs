@@ -11,9 +11,10 @@ use redb::{Database, ReadOnlyDatabase, ReadableDatabase, StorageBackend};
 use reknit_engine::store::{Batch, Direction, Durability, KeyRange, Reads, Store, StoreError, Table, Visit};
 
 use crate::{
-    disk::Disk,
+    disk::{Disk, Switch},
     fault::{Guarded, from_io, guarded, meaning},
-    open::{self, OpenError, Options, Recovery},
+    journal::Journal,
+    open::{self, OpenError, Options},
     tables::{self, Tables},
 };
 
@@ -24,15 +25,16 @@ pub const FAST_BYTES_MAX: usize = 32 * 1024 * 1024;
 const TIDY_BYTES_MAX: u64 = 64 * 1024 * 1024;
 const TIDY_UNUSED_PART: u64 = 4;
 
-/// The store of a peer, in one redb file that no other process may open meanwhile.
+/// The store of a peer: a redb file that no other process may open meanwhile, and the journal beside it.
 ///
-/// Dropping it makes fast commits durable and leaves the file ready for an opening that needs no recovery.
+/// Dropping it leaves all in the redb file, ready for an opening that needs no recovery, and the journal empty.
 /// Snapshots still held then answer [`StoreError::Closed`].
 pub struct RedbStore {
     database: Guarded<Database>,
     path: PathBuf,
     bytes: Arc<AtomicU64>,
-    recovery: Recovery,
+    switch: Switch,
+    journal: Journal,
     /// The state of the last commit, opened by the first read after it. Never held across a commit, which could
     /// then not reuse the pages it frees.
     last: OnceLock<Tables>,
@@ -71,19 +73,21 @@ impl RedbStore {
     /// [`OpenError`], each with what to do about it. Nothing in a file that is refused is changed.
     pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Self, OpenError> {
         let path = path.as_ref();
-        Self::on_disk(path, open::file(path)?, options)
+        let file = open::file(path)?;
+        Self::on_disk(path, file, open::journal_file(path)?, options)
     }
 
-    /// Opens the store on a storage back end of the caller's, or creates it there: a simulated disk, say.
+    /// Opens the store on two files of the caller's, or creates it there: those of a simulated disk, say.
     ///
     /// # Errors
     /// As for [`RedbStore::open`]; `name` stands for the path in them.
     pub fn on_backend(
         name: impl AsRef<Path>,
-        backend: impl StorageBackend,
+        file: impl StorageBackend,
+        journal: impl StorageBackend,
         options: Options,
     ) -> Result<Self, OpenError> {
-        Self::on_disk(name.as_ref(), Disk::new(backend), options)
+        Self::on_disk(name.as_ref(), Disk::new(file), Journal::new(Box::new(journal)), options)
     }
 
     /// Opens the store at `path` for reading only, beside other readers but not beside a writer.
@@ -116,7 +120,7 @@ impl RedbStore {
     /// # Errors
     /// [`StoreError::Busy`] while a snapshot is held, which harms nothing; else as for [`Store::commit`].
     pub fn compact(&mut self) -> Result<bool, StoreError> {
-        self.flush()?;
+        self.settle()?;
         self.last.take();
         match guarded(|| self.database.compact().map_err(meaning)) {
             Ok(compacted) => Ok(compacted),
@@ -125,15 +129,22 @@ impl RedbStore {
         }
     }
 
-    fn on_disk<B: StorageBackend>(path: &Path, disk: Disk<B>, options: Options) -> Result<Self, OpenError> {
-        let bytes = disk.bytes();
+    fn on_disk<B: StorageBackend>(
+        path: &Path,
+        disk: Disk<B>,
+        mut journal: Journal,
+        options: Options,
+    ) -> Result<Self, OpenError> {
+        let (bytes, switch) = (disk.bytes(), disk.switch());
         let database = open::database(path, disk, options)?;
+        open::recover(path, &database, &mut journal)?;
         tracing::debug!(path = %path.display(), bytes = bytes.load(Relaxed), "opened the store");
         Ok(Self {
             database,
             path: path.into(),
             bytes,
-            recovery: options.recovery,
+            switch,
+            journal,
             last: OnceLock::new(),
             writing: Writing::Open { fast_bytes: 0 },
         })
@@ -149,17 +160,72 @@ impl RedbStore {
         }
     }
 
-    fn write(&self, batch: &Batch, durability: Durability) -> Result<(), redb::Error> {
+    /// Commits to the database, to last as long as this process. What makes it durable is the journal.
+    fn write(&self, batch: &Batch) -> Result<(), redb::Error> {
         let mut transaction = self.database.begin_write()?;
-        match durability {
-            Durability::Durable => transaction.set_quick_repair(self.recovery == Recovery::Quick),
-            Durability::Fast => transaction.set_durability(redb::Durability::None)?,
-        }
+        transaction.set_durability(redb::Durability::None)?;
         tables::write(&transaction, batch)?;
         Ok(transaction.commit()?)
     }
 
+    /// Commits to the database durably, with all that came before, and begins the journal anew.
+    fn checkpoint(&mut self, batch: &Batch) -> Result<(), StoreError> {
+        let mark = self.journal.next_mark();
+        guarded(|| {
+            open::checkpoint(&self.database, mark, |transaction| tables::write(transaction, batch))
+                .map_err(meaning)
+        })?;
+        self.journal.restart(mark);
+        self.writing = Writing::Open { fast_bytes: 0 };
+        Ok(())
+    }
+
+    fn on_commit(
+        &mut self,
+        batch: &Batch,
+        durability: Durability,
+        then: &mut dyn FnMut(),
+    ) -> Result<(), StoreError> {
+        let Writing::Open { fast_bytes } = self.writing else { return Err(StoreError::Stopped) };
+        batch.check()?;
+        self.journal.note(batch);
+        let fast_bytes = match durability {
+            Durability::Durable => 0,
+            Durability::Fast => fast_bytes + FAST_COMMIT_BYTES + batch.bytes(),
+        };
+        let is_kept = match durability {
+            Durability::Durable => self.journal.is_synced().map_err(from_io)?,
+            Durability::Fast => fast_bytes <= FAST_BYTES_MAX,
+        };
+        if !is_kept {
+            self.checkpoint(batch)?;
+            then();
+            return Ok(());
+        }
+        if durability == Durability::Durable {
+            then();
+        }
+        guarded(|| self.write(batch).map_err(meaning))?;
+        self.writing = Writing::Open { fast_bytes };
+        if durability == Durability::Fast {
+            then();
+        }
+        Ok(())
+    }
+
+    /// Leaves nothing in the journal that the database does not have.
+    fn settle(&mut self) -> Result<(), StoreError> {
+        match self.writing {
+            Writing::Open { .. } if self.journal.is_unused() => Ok(()),
+            Writing::Open { .. } => self.checkpoint(&Batch::new()).map_err(|error| self.stop(error)),
+            Writing::Stopped => Err(StoreError::Stopped),
+        }
+    }
+
+    /// From here on the database must not become durable: it may have some of what the journal has not, and the
+    /// journal's changes would then go on top of later ones.
     fn stop(&mut self, error: StoreError) -> StoreError {
+        self.switch.turn_off();
         tracing::error!(path = %self.path.display(), %error, "the store takes no more commits until it is reopened");
         self.writing = Writing::Stopped;
         error
@@ -184,24 +250,31 @@ impl Reads for RedbStore {
 
 impl Store for RedbStore {
     fn commit(&mut self, batch: Batch, durability: Durability) -> Result<(), StoreError> {
-        let Writing::Open { fast_bytes } = self.writing else { return Err(StoreError::Stopped) };
-        batch.check().map_err(|error| self.stop(error))?;
-        let fast_bytes = match durability {
-            Durability::Durable => 0,
-            Durability::Fast => fast_bytes + FAST_COMMIT_BYTES + batch.bytes(),
-        };
-        let (durability, fast_bytes) =
-            if fast_bytes > FAST_BYTES_MAX { (Durability::Durable, 0) } else { (durability, fast_bytes) };
+        self.commit_then(batch, durability, &mut || {})
+    }
+
+    /// What the journal has is durable, so `then` need not wait for the database.
+    fn commit_then(
+        &mut self,
+        batch: Batch,
+        durability: Durability,
+        then: &mut dyn FnMut(),
+    ) -> Result<(), StoreError> {
         self.last.take();
-        guarded(|| self.write(&batch, durability).map_err(meaning)).map_err(|error| self.stop(error))?;
-        self.writing = Writing::Open { fast_bytes };
-        Ok(())
+        self.on_commit(&batch, durability, then).map_err(|error| self.stop(error))
     }
 
     fn flush(&mut self) -> Result<(), StoreError> {
         match self.writing {
             Writing::Open { fast_bytes: 0 } => Ok(()),
-            Writing::Open { .. } => self.commit(Batch::new(), Durability::Durable),
+            Writing::Open { .. } => match self.journal.is_synced() {
+                Ok(true) => {
+                    self.writing = Writing::Open { fast_bytes: 0 };
+                    Ok(())
+                }
+                Ok(false) => self.checkpoint(&Batch::new()).map_err(|error| self.stop(error)),
+                Err(error) => Err(self.stop(from_io(error))),
+            },
             Writing::Stopped => Err(StoreError::Stopped),
         }
     }
@@ -209,7 +282,7 @@ impl Store for RedbStore {
     /// Compacts a small file of which a good part is unused. A large one would take long; that is left to
     /// [`RedbStore::compact`].
     fn tidy(&mut self) -> Result<(), StoreError> {
-        self.flush()?;
+        self.settle()?;
         let Stats { file_bytes, live_bytes, tree_bytes } = self.stats()?;
         let used = live_bytes + tree_bytes;
         if file_bytes > TIDY_BYTES_MAX || file_bytes < used + used / TIDY_UNUSED_PART {
@@ -261,6 +334,19 @@ impl Stats {
             stats.tree_bytes += tree.metadata_bytes() + tree.fragmented_bytes();
         }
         Ok(stats)
+    }
+}
+
+impl Drop for RedbStore {
+    fn drop(&mut self) {
+        self.last.take();
+        // A failure stopped the store and was logged; the journal then has what the database lacks.
+        if matches!(self.writing, Writing::Open { .. })
+            && self.settle().is_ok()
+            && let Err(error) = self.journal.empty()
+        {
+            tracing::warn!(path = %self.path.display(), %error, "could not give back the room of the journal");
+        }
     }
 }
 

@@ -8,7 +8,10 @@ use reknit_engine::store::{
     Batch, Change, Direction, KeyRange, Reads, StoreError, Table, Visit, is_inverted,
 };
 
-use crate::fault::{Guarded, guarded, meaning};
+use crate::{
+    fault::{Guarded, guarded, meaning},
+    journal::Entry,
+};
 
 /// One consistent state of the file.
 pub(crate) struct Tables {
@@ -88,6 +91,25 @@ pub(crate) fn write(transaction: &WriteTransaction, batch: &Batch) -> Result<(),
         Place::State(number) => Some((prefixed(number, key), change)),
     });
     apply(transaction, STATE, state)
+}
+
+/// Makes the changes of a journal again, in their order.
+pub(crate) fn replay<'j>(
+    transaction: &WriteTransaction,
+    entries: impl IntoIterator<Item = Entry<'j>>,
+) -> Result<(), Error> {
+    let (mut log, mut state) = (transaction.open_table(LOG)?, transaction.open_table(STATE)?);
+    for (table, key, value) in entries {
+        let (tree, key) = match Place::of(table) {
+            Place::Log => (&mut log, key.to_vec()),
+            Place::State(number) => (&mut state, prefixed(number, key)),
+        };
+        match value {
+            Some(value) => drop(tree.insert(key.as_slice(), value)?),
+            None => drop(tree.remove(key.as_slice())?),
+        }
+    }
+    Ok(())
 }
 
 fn apply<'b, K: AsRef<[u8]>>(

@@ -8,7 +8,7 @@ use reknit_engine::store::{
     Durability, Store, Table,
     conformance::{Step, Subject, agrees_with_the_model, every_rule},
 };
-use reknit_store::{Options, Recovery, RedbStore};
+use reknit_store::{Options, RedbStore};
 use tempfile::TempDir;
 
 /// Stores on files of a folder that goes away with it.
@@ -65,7 +65,6 @@ impl Subject for OnSimulatedDisks {
 #[test]
 fn the_redb_store_keeps_every_rule_on_a_file() {
     every_rule(&mut OnFiles::new(Options::default()));
-    every_rule(&mut OnFiles::new(Options { recovery: Recovery::Quick, ..Options::default() }));
 }
 
 #[test]
@@ -75,7 +74,7 @@ fn the_redb_store_keeps_every_rule_on_a_simulated_disk() {
 
 #[test]
 fn the_redb_store_keeps_every_rule_with_no_cache_at_all() {
-    every_rule(&mut OnFiles::new(Options { cache_bytes: 0, ..Options::default() }));
+    every_rule(&mut OnFiles::new(Options { cache_bytes: 0 }));
 }
 
 proptest! {

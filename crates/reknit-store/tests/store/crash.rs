@@ -1,6 +1,6 @@
 //! What a full disk, a broken one and a power loss leave behind.
 
-use crate::disk::{Fault, SimulatedDisk};
+use crate::disk::{Fault, Name, SimulatedDisk};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use reknit_engine::store::{Batch, Durability, Reads, Store, StoreError, Table};
@@ -88,18 +88,85 @@ fn fast_commits_are_made_durable_before_they_pile_up() {
 }
 
 #[test]
+fn a_journal_that_is_damaged_before_its_end_is_an_error_and_one_that_is_cut_short_is_not() {
+    let disk = SimulatedDisk::new(0);
+    let mut store = disk.open().expect("the store opens");
+    for number in 1..=COMMITS {
+        store.commit(batch(number), Durability::Durable).expect("the disk works");
+    }
+    let (content, journal) = (disk.content(Name::Store), disk.content(Name::Journal));
+    drop(store);
+    let first_record = 100;
+    for (place, expected) in
+        [(first_record, None), (journal.iter().rposition(|byte| *byte != 0).unwrap_or(0), Some(COMMITS - 1))]
+    {
+        let mut damaged = journal.clone();
+        damaged[place] ^= 1;
+        match SimulatedDisk::with_content(content.clone(), damaged).open() {
+            Ok(store) => assert_eq!(Some(whole_commits(&store)), expected),
+            Err(OpenError::Store { source: StoreError::Corrupt { what }, .. }) => {
+                assert!(expected.is_none() && what.contains("journal"), "{what}");
+            }
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_journal_of_another_base_is_not_applied() {
+    let disk = SimulatedDisk::new(0);
+    let mut store = disk.open().expect("the store opens");
+    store.commit(batch(1), Durability::Durable).expect("the disk works");
+    let old_journal = disk.content(Name::Journal);
+    drop(store);
+    let store = disk.open().expect("the store opens");
+    assert_eq!(disk.content(Name::Journal), b"", "a close leaves it empty");
+    drop(store);
+    let mixed = SimulatedDisk::with_content(disk.content(Name::Store), old_journal);
+    let mut newer = mixed.open().expect("it opens");
+    newer.commit(batch(2), Durability::Durable).expect("the disk works");
+    drop(newer);
+    assert_eq!(whole_commits(&mixed.open().expect("it opens")), 2);
+}
+
+#[test]
+fn a_store_that_stopped_makes_nothing_durable_behind_its_journal() {
+    let disk = SimulatedDisk::new(0);
+    let mut store = disk.open().expect("the store opens");
+    let put = |value: &[u8]| {
+        let mut batch = Batch::new();
+        batch.put(Table::Meta, b"key", value);
+        batch
+    };
+    store.commit(put(b"in the journal"), Durability::Durable).expect("the disk works");
+    // Too much for the journal, so it is in the database alone.
+    let mut large = put(b"later");
+    large.put(Table::Snapshots, b"large", vec![7; 1_000_000]);
+    store.commit(large, Durability::Fast).expect("a commit");
+    let mut too_large = Batch::new();
+    too_large.put(Table::Rows, b"key", vec![0; reknit_engine::store::VALUE_BYTES_MAX + 1]);
+    store.commit(too_large, Durability::Fast).expect_err("it is too large");
+    drop(store);
+    let store = disk.open().expect("the store opens");
+    assert_eq!(store.get(Table::Meta, b"key").expect("a read").as_deref(), Some(&b"in the journal"[..]));
+    assert_eq!(store.get(Table::Snapshots, b"large").expect("a read"), None);
+}
+
+#[test]
 fn damaged_bytes_are_an_error_or_harmless_and_never_a_panic() {
     let disk = SimulatedDisk::new(0);
     let mut store = disk.open().expect("the store opens");
     for number in 1..=40 {
         store.commit(batch(number), Durability::Durable).expect("the disk works");
     }
-    let killed = disk.content();
+    let contents = || [disk.content(Name::Store), disk.content(Name::Journal)];
+    let killed = contents();
     drop(store);
-    let closed = disk.content();
+    let closed = contents();
     for seed in 0..DAMAGES {
         let mut chance = ChaCha8Rng::seed_from_u64(seed);
-        let mut content = if chance.random_bool(0.5) { closed.clone() } else { killed.clone() };
+        let [mut content, mut journal] =
+            if chance.random_bool(0.5) { closed.clone() } else { killed.clone() };
         // Most of a small file is empty: aim half of the damage at its header and first pages.
         let reach = if chance.random_bool(0.5) { content.len() } else { 64 * 1024 };
         for _ in 0..chance.random_range(1..8) {
@@ -109,7 +176,11 @@ fn damaged_bytes_are_an_error_or_harmless_and_never_a_panic() {
         if chance.random_bool(0.1) {
             content.truncate(chance.random_range(0..reach));
         }
-        use_damaged(&SimulatedDisk::with_content(content));
+        if chance.random_bool(0.5) && !journal.is_empty() {
+            let place = chance.random_range(0..journal.len());
+            journal[place] = chance.random();
+        }
+        use_damaged(&SimulatedDisk::with_content(content, journal));
     }
 }
 

@@ -1,4 +1,4 @@
-//! A disk in memory that fills up, fails and loses power on purpose.
+//! A disk of two files in memory that fills up, fails and loses power on purpose.
 
 use std::{
     io::{self, ErrorKind},
@@ -16,17 +16,30 @@ pub(crate) struct SimulatedDisk(Arc<Mutex<State>>);
 
 #[derive(Debug)]
 struct State {
+    store: Content,
+    journal: Content,
+    /// Writes and length changes until the fault strikes, and goes on striking.
+    until_fault: Option<(u64, Fault)>,
+    /// The handle that may still act. A power loss leaves earlier ones without a disk.
+    epoch: u64,
+    chance: ChaCha8Rng,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Content {
     /// What a power loss cannot take.
     synced: Vec<u8>,
     /// What reads see.
     current: Vec<u8>,
     /// Changes since the last sync, in order.
     unsynced: Vec<Change>,
-    /// Writes and length changes until the fault strikes, and goes on striking.
-    until_fault: Option<(u64, Fault)>,
-    /// The handle that may still act. A power loss leaves earlier ones without a disk.
-    epoch: u64,
-    chance: ChaCha8Rng,
+}
+
+/// The files of a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Name {
+    Store,
+    Journal,
 }
 
 #[derive(Clone, Debug)]
@@ -44,10 +57,11 @@ pub(crate) enum Fault {
     Broken,
 }
 
-/// One opening of the disk.
+/// One opening of a file.
 #[derive(Debug)]
 pub(crate) struct Handle {
     disk: SimulatedDisk,
+    name: Name,
     epoch: u64,
 }
 
@@ -55,9 +69,8 @@ impl SimulatedDisk {
     /// An empty disk whose accidents are drawn from `seed`.
     pub(crate) fn new(seed: u64) -> Self {
         Self(Arc::new(Mutex::new(State {
-            synced: Vec::new(),
-            current: Vec::new(),
-            unsynced: Vec::new(),
+            store: Content::default(),
+            journal: Content::default(),
             until_fault: None,
             epoch: 0,
             chance: ChaCha8Rng::seed_from_u64(seed),
@@ -66,12 +79,12 @@ impl SimulatedDisk {
 
     /// Opens a store on the disk as it is now.
     pub(crate) fn open(&self) -> Result<RedbStore, OpenError> {
-        RedbStore::on_backend("a simulated disk", self.handle(), Options::default())
+        let (store, journal) = (self.handle(Name::Store), self.handle(Name::Journal));
+        RedbStore::on_backend("a simulated disk", store, journal, Options::default())
     }
 
-    /// A back end on this disk.
-    pub(crate) fn handle(&self) -> Handle {
-        Handle { disk: self.clone(), epoch: self.state().epoch }
+    fn handle(&self, name: Name) -> Handle {
+        Handle { disk: self.clone(), name, epoch: self.state().epoch }
     }
 
     /// Lets `operations` more succeed, then none.
@@ -87,31 +100,26 @@ impl SimulatedDisk {
     /// Cuts the power. Of what was not synced, any part may have reached the disk: in any order, torn at sectors.
     pub(crate) fn lose_power(&self) {
         let mut state = self.state();
-        let State { synced, unsynced, chance, .. } = &mut *state;
-        let mut after = std::mem::take(synced);
-        for change in std::mem::take(unsynced) {
-            match change {
-                Change::Length(bytes) if chance.random_bool(0.5) => after.resize(bytes, 0),
-                Change::Length(_) => {}
-                Change::Write(offset, data) => tear(&mut after, offset, &data, chance),
-            }
-        }
-        state.synced = after.clone();
-        state.current = after;
+        let State { store, journal, chance, .. } = &mut *state;
+        store.lose_power(chance);
+        journal.lose_power(chance);
         state.until_fault = None;
         state.epoch += 1;
     }
 
-    /// The bytes as they are now.
-    pub(crate) fn content(&self) -> Vec<u8> {
-        self.state().current.clone()
+    /// The bytes of a file as they are now.
+    pub(crate) fn content(&self, name: Name) -> Vec<u8> {
+        self.state().file(name).current.clone()
     }
 
     /// A disk with these bytes on it.
-    pub(crate) fn with_content(content: Vec<u8>) -> Self {
+    pub(crate) fn with_content(store: Vec<u8>, journal: Vec<u8>) -> Self {
         let disk = Self::new(0);
-        disk.state().synced = content.clone();
-        disk.state().current = content;
+        for (name, content) in [(Name::Store, store), (Name::Journal, journal)] {
+            let mut state = disk.state();
+            let file = state.file(name);
+            (file.synced, file.current) = (content.clone(), content);
+        }
         disk
     }
 
@@ -132,16 +140,37 @@ fn tear(after: &mut Vec<u8>, offset: usize, data: &[u8], chance: &mut ChaCha8Rng
     }
 }
 
+impl Content {
+    fn lose_power(&mut self, chance: &mut ChaCha8Rng) {
+        for change in std::mem::take(&mut self.unsynced) {
+            match change {
+                Change::Length(bytes) if chance.random_bool(0.5) => self.synced.resize(bytes, 0),
+                Change::Length(_) => {}
+                Change::Write(offset, data) => tear(&mut self.synced, offset, &data, chance),
+            }
+        }
+        self.current = self.synced.clone();
+    }
+}
+
 impl State {
-    fn change(&mut self, change: Change) -> io::Result<()> {
+    fn file(&mut self, name: Name) -> &mut Content {
+        match name {
+            Name::Store => &mut self.store,
+            Name::Journal => &mut self.journal,
+        }
+    }
+
+    fn change(&mut self, name: Name, change: Change) -> io::Result<()> {
         if let Some((left, fault)) = &mut self.until_fault {
             match left.checked_sub(1) {
                 Some(fewer) => *left = fewer,
                 None => return Err(fault.error()),
             }
         }
-        change.apply(&mut self.current)?;
-        self.unsynced.push(change);
+        let file = self.file(name);
+        change.apply(&mut file.current)?;
+        file.unsynced.push(change);
         Ok(())
     }
 }
@@ -177,18 +206,18 @@ impl Handle {
 
 impl StorageBackend for Handle {
     fn len(&self) -> io::Result<u64> {
-        Ok(self.state()?.current.len() as u64)
+        Ok(self.state()?.file(self.name).current.len() as u64)
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let (state, start) = (self.state()?, place(offset)?);
+        let (mut state, start) = (self.state()?, place(offset)?);
         let end = start.checked_add(out.len()).ok_or(ErrorKind::UnexpectedEof)?;
-        out.copy_from_slice(state.current.get(start..end).ok_or(ErrorKind::UnexpectedEof)?);
+        out.copy_from_slice(state.file(self.name).current.get(start..end).ok_or(ErrorKind::UnexpectedEof)?);
         Ok(())
     }
 
     fn set_len(&self, bytes: u64) -> io::Result<()> {
-        self.state()?.change(Change::Length(place(bytes)?))
+        self.state()?.change(self.name, Change::Length(place(bytes)?))
     }
 
     fn sync_data(&self) -> io::Result<()> {
@@ -196,15 +225,15 @@ impl StorageBackend for Handle {
         if let Some((0, fault)) = state.until_fault {
             return Err(fault.error());
         }
-        let state = &mut *state;
-        for change in state.unsynced.drain(..) {
-            change.apply(&mut state.synced)?;
+        let file = state.file(self.name);
+        for change in file.unsynced.drain(..) {
+            change.apply(&mut file.synced)?;
         }
         Ok(())
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.state()?.change(Change::Write(place(offset)?, data.to_vec()))
+        self.state()?.change(self.name, Change::Write(place(offset)?, data.to_vec()))
     }
 }
 
