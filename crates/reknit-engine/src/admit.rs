@@ -13,7 +13,7 @@ use crate::space::{Head, SpaceState};
 use crate::store::{Batch, Reads, Table, View};
 use reknit_access::{Control, Membership};
 use reknit_crdt::Origin;
-use reknit_sync::limits::{AUTHORS_MAX, TIPS_MAX};
+use reknit_sync::limits::{AUTHORS_MAX, BRANCHES_MAX, OWN_TIPS_MAX, TIPS_MAX};
 use reknit_sync::{Frame, Inserted, Source};
 use reknit_types::limits::STAMP_LEAD_MS_MAX;
 use reknit_types::{DeviceId, Dot, EventId, Kind, Payload, Stamp, Tip, Transaction, VerifiedEvent};
@@ -68,6 +68,8 @@ impl Admitted {
 /// What admitting needs of the engine.
 pub(crate) struct Desk<'a> {
     pub(crate) now_ms: u64,
+    /// This device has none of the history yet and takes it from whom it is served by.
+    pub(crate) joining: bool,
     pub(crate) reads: &'a dyn Reads,
     pub(crate) batch: &'a mut Batch,
     pub(crate) cells: &'a mut Cells,
@@ -76,6 +78,7 @@ pub(crate) struct Desk<'a> {
 /// The group as far as it has been checked: what its later events may build on.
 #[derive(Default)]
 struct Stage {
+    from: Option<DeviceId>,
     tips: BTreeMap<DeviceId, Vec<Tip>>,
     stamps: BTreeMap<EventId, Stamp>,
     /// The last of them, which is most often the parent of the next.
@@ -93,7 +96,7 @@ pub(crate) fn admit(
 ) -> Result<Admission, EngineError> {
     let Arrival { events, frame, source, from } = arrival;
     let count = events.len();
-    let mut sieve = Sieve::default();
+    let mut sieve = Sieve { from: from.filter(|_| !desk.joining), ..Sieve::default() };
     if source != Source::Local {
         let view = View::new(desk.reads, desk.batch);
         sieve.hold_back(space, &view, desk.now_ms, &events)?;
@@ -123,6 +126,8 @@ pub(crate) fn admit(
 /// events in it wait together; so does what follows them.
 #[derive(Default)]
 struct Sieve {
+    /// Who brought the group, whose own branches are taken in from others only, once there are some.
+    from: Option<DeviceId>,
     authors: BTreeSet<DeviceId>,
     held_until_ms: Option<u64>,
     awaiting: Option<(Dot, Refused)>,
@@ -174,7 +179,7 @@ fn stage(
     events: &[VerifiedEvent],
     sieve: &mut Sieve,
 ) -> Result<Staging, EngineError> {
-    let mut stage = Stage::default();
+    let mut stage = Stage { from: sieve.from, ..Stage::default() };
     let mut waiting: BTreeSet<EventId> = BTreeSet::new();
     for event in events {
         let author = event.header().author;
@@ -295,7 +300,12 @@ fn check_prev(
             return Ok(Err(Refused::AwaitingParent { author, seq: seq - 1 }));
         }
     }
-    Ok(if tips.len() >= TIPS_MAX { Err(Refused::Forks(TIPS_MAX)) } else { Ok(()) })
+    let tips_max = if stage.from == Some(author) { OWN_TIPS_MAX } else { TIPS_MAX };
+    if tips.len() >= tips_max {
+        return Ok(Err(Refused::Forks(tips_max)));
+    }
+    let full = space.frontier.branches() >= BRANCHES_MAX && !tips.is_empty();
+    Ok(if full { Err(Refused::Branches(BRANCHES_MAX)) } else { Ok(()) })
 }
 
 fn control_of(event: &VerifiedEvent) -> Result<Option<Control>, Refused> {

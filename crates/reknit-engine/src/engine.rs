@@ -356,6 +356,7 @@ impl Engine {
         let space = self.spaces.get_mut(&no).ok_or(EngineError::Joining)?;
         let mut desk = Desk {
             now_ms: turn.now_ms,
+            joining: space.is_joining(&self.device.id()),
             reads: turn.reads,
             batch: &mut turn.effects.batch,
             cells: &mut self.cells,

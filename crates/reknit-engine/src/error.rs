@@ -154,8 +154,11 @@ pub enum Refused {
     #[error("the control payload does not read: {0}")]
     Control(String),
     /// The author has forked its chain too often.
-    #[error("the author forked its chain more than {0} times")]
+    #[error("the author's chain has {0} ends already, as many as are taken in from whom this came from")]
     Forks(usize),
+    /// All authors together have.
+    #[error("chains of the space have forked {0} times, as often as a peer takes in")]
+    Branches(usize),
     /// The space has its fill of authors.
     #[error("the space has {0} authors, as many as a peer takes in")]
     Authors(usize),
@@ -165,9 +168,14 @@ impl Refused {
     /// Whether every peer refuses the event for good. If not, it may be admitted later, or elsewhere.
     pub fn is_final(&self) -> bool {
         match self {
-            Self::AwaitingParent { .. } | Self::Forks(_) | Self::Authors(_) => false,
+            Self::AwaitingParent { .. } | Self::Forks(_) | Self::Branches(_) | Self::Authors(_) => false,
             Self::Access(refusal) => refusal.is_final(),
             _ => true,
         }
+    }
+
+    /// Whether the event is in order and there is no room for it here.
+    pub(crate) fn is_for_room(&self) -> bool {
+        matches!(self, Self::Forks(_) | Self::Branches(_) | Self::Authors(_))
     }
 }

@@ -6,6 +6,7 @@ use crate::engine::{Engine, Turn};
 use crate::error::{EngineError, Refused};
 use crate::held::{Kept, Waiting};
 use crate::layout::SpaceNo;
+use crate::links::Anew;
 use crate::store::View;
 use reknit_sync::{Announce, CloseReason, Frame, Source};
 use reknit_types::{DeviceId, Dot, VerifiedEvent};
@@ -110,7 +111,11 @@ impl Engine {
         }
         match from {
             Some(from) if left && space.links.by_device.contains_key(&from) => {
-                space.links.awaiting.entry(from).or_insert(now_ms + AWAITING_MS);
+                let later = Anew { at_ms: now_ms + AWAITING_MS, reason: CloseReason::Unequal };
+                let anew = space.links.awaiting.entry(from).or_insert(later);
+                if awaiting.as_ref().is_some_and(|(_, reason)| reason.is_for_room()) {
+                    anew.reason = CloseReason::NoRoom;
+                }
             }
             None if left => space.links.compare_anew(now_ms),
             _ => {}
@@ -144,7 +149,7 @@ impl Engine {
         }
         // What followed came too early and was not kept.
         let space = self.space_mut(no)?;
-        space.links.awaiting.values_mut().for_each(|at_ms| *at_ms = (*at_ms).min(turn.now_ms));
+        space.links.awaiting.values_mut().for_each(|anew| anew.at_ms = anew.at_ms.min(turn.now_ms));
         Ok(())
     }
 

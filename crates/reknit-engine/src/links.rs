@@ -23,7 +23,7 @@ pub(crate) struct Links {
     pub(crate) by_device: BTreeMap<DeviceId, Link>,
     pub(crate) retries: BTreeMap<DeviceId, Retry>,
     /// Peers that sent what cannot be admitted yet and was not kept: when to compare with them anew.
-    pub(crate) awaiting: BTreeMap<DeviceId, u64>,
+    pub(crate) awaiting: BTreeMap<DeviceId, Anew>,
     /// Peers whose events were handled in this round: they are owed credit, admitted or not.
     pub(crate) owed: Vec<DeviceId>,
     /// An announce is due at this time: one was published a moment ago.
@@ -57,6 +57,13 @@ impl Link {
     }
 }
 
+/// When to compare with a peer anew, and the reason that the session before ends for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Anew {
+    pub(crate) at_ms: u64,
+    pub(crate) reason: CloseReason,
+}
+
 /// When to try a peer again.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Retry {
@@ -84,7 +91,7 @@ impl Links {
     pub(crate) fn next_wakeup_ms(&self) -> Option<u64> {
         let sessions = self.by_device.values().filter_map(|link| link.session.next_wakeup());
         let retries = self.retries.values().map(|retry| retry.at_ms);
-        let awaiting = self.awaiting.values().copied();
+        let awaiting = self.awaiting.values().map(|anew| anew.at_ms);
         sessions.chain(retries).chain(awaiting).chain(self.announce_at_ms).min()
     }
 
@@ -107,10 +114,15 @@ impl Links {
 
     /// Every open session is to compare anew.
     pub(crate) fn compare_anew(&mut self, now_ms: u64) {
-        self.by_device.keys().for_each(|device| _ = self.awaiting.insert(*device, now_ms));
+        let anew = Anew { at_ms: now_ms, reason: CloseReason::Unequal };
+        self.by_device.keys().for_each(|device| _ = self.awaiting.insert(*device, anew));
     }
 
     fn note_ended(&mut self, device: DeviceId, why: Why) {
+        // That one took over from another says nothing of why an earlier one ended.
+        if why == Why::Closed(CloseReason::Superseded) && self.ended.contains_key(&device) {
+            return;
+        }
         if self.ended.len() >= ENDED_MAX && !self.ended.contains_key(&device) {
             self.ended.pop_first();
         }
@@ -279,10 +291,10 @@ impl Engine {
             let sessions: Vec<_> = sessions.map(|(device, _)| *device).collect();
             let retries = space.links.retries.iter().filter(|(_, retry)| due(Some(retry.at_ms)));
             let retries: Vec<_> = retries.map(|(device, _)| *device).collect();
-            let awaiting = space.links.awaiting.extract_if(.., |_, at_ms| due(Some(*at_ms)));
-            let awaiting: Vec<_> = awaiting.map(|(device, _)| device).collect();
-            for device in awaiting {
-                self.end_link(turn, no, device, CloseReason::Unequal)?;
+            let awaiting = space.links.awaiting.extract_if(.., |_, anew| due(Some(anew.at_ms)));
+            let awaiting: Vec<_> = awaiting.collect();
+            for (device, anew) in awaiting {
+                self.end_link(turn, no, device, anew.reason)?;
             }
             for device in sessions {
                 self.with_session(turn, no, device, |session, now_ms, history, out| {

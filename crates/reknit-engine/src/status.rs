@@ -7,7 +7,8 @@ use crate::receipt::StoredReceipt;
 use crate::space::SpaceState;
 use crate::store::{Direction, Reads, Table};
 use reknit_access::Role;
-use reknit_sync::{CloseReason, Phase, SessionStatus, Waiting};
+use reknit_sync::limits::{BRANCHES_MAX, OWN_TIPS_MAX, TIPS_MAX};
+use reknit_sync::{CloseReason, Frontier, Phase, SessionStatus, Waiting};
 use reknit_types::limits::STAMP_LEAD_MS_MAX;
 use reknit_types::{DeviceId, Dot, SpaceId};
 use std::collections::BTreeMap;
@@ -139,6 +140,7 @@ pub(crate) fn inspect(
         reasons: vec![],
     };
     status.reasons = reasons(&status, space.is_joining(&us), now_ms);
+    status.reasons.extend(about_branches(&space.frontier));
     Ok(status)
 }
 
@@ -171,17 +173,41 @@ fn reasons(status: &SpaceStatus, joining: bool, now_ms: u64) -> Vec<Reason> {
         );
         reasons.push(own("held-by-clock", count, text));
     }
-    for author in &status.forked {
-        let text =
-            format!("{author} forked its chain: it was restored from a backup, or lies; both branches count");
-        reasons.push(Reason { device: Some(*author), code: "forked-author", text, events: 0 });
-    }
     if status.voids > 0 {
         let text =
             "operations had no effect: they were malformed or used another author's identity".to_owned();
         reasons.push(own("void", status.voids, text));
     }
     reasons.extend(status.peers.iter().flat_map(about_peer));
+    reasons
+}
+
+fn about_branches(frontier: &Frontier) -> Vec<Reason> {
+    let mut reasons = vec![];
+    for (author, tips) in frontier.iter().filter(|(_, tips)| tips.len() > 1) {
+        let count = tips.len();
+        let (code, text) = if count >= OWN_TIPS_MAX {
+            let text = format!(
+                "{author} forked its chain into {count} branches: it was restored from backups time and again, or \
+                 lies. What it forks off from now on is taken in only from others who have it, up to {TIPS_MAX} \
+                 branches; peers may stay without the rest. Set that device up anew, under another identity"
+            );
+            ("too-many-branches", text)
+        } else {
+            let text = format!(
+                "{author} forked its chain: it was restored from a backup, or lies; all branches count"
+            );
+            ("forked-author", text)
+        };
+        reasons.push(Reason { device: Some(*author), code, text, events: 0 });
+    }
+    if frontier.branches() >= BRANCHES_MAX {
+        let text = format!(
+            "chains of this space have forked {BRANCHES_MAX} times: no further branch is taken in, and peers may \
+             stay without what others have; go on in a new space without the devices that fork"
+        );
+        reasons.push(Reason { device: None, code: "too-many-branches", text, events: 0 });
+    }
     reasons
 }
 
@@ -194,6 +220,11 @@ fn about_peer(peer: &PeerStatus) -> Vec<Reason> {
             (lead_ms.unsigned_abs() / 1000, if lead_ms > 0 { "ahead of" } else { "behind" });
         let text = format!("its clock is {seconds} s {word} this device's; set the one that is wrong");
         reasons.push(reason("clock-skew", 0, text));
+    }
+    if peer.ended == Some(Why::Closed(CloseReason::NoRoom)) {
+        let text = "one of the two has no room for what the other has, and they stay unequal: an author has forked its \
+                    chain too often (which is said there), or there are too many authors";
+        reasons.push(reason("no-room", 0, text.to_owned()));
     }
     match &peer.session {
         // The peer may have shown events since that are not admitted here.

@@ -83,6 +83,8 @@ close_reasons! {
     Misused = 16 "the session was used wrongly by its own peer",
     /// What was said of a frontier made no sense.
     BadFrontier = 17 "what one side said it has makes no sense",
+    /// One side has no room for authors, or branches of an author's chain, that the other has.
+    NoRoom = 18 "one side has no room for what the other has: too many authors, or branches of an author's chain",
 }
 
 impl CloseReason {

@@ -74,6 +74,11 @@ impl Frontier {
         self.authors.len()
     }
 
+    /// How many tips there are beyond the first of each author.
+    pub fn branches(&self) -> usize {
+        self.authors.values().map(|tips| tips.len().saturating_sub(1)).sum()
+    }
+
     /// Whether there is no event at all.
     pub fn is_empty(&self) -> bool {
         self.authors.is_empty()

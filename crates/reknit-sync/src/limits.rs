@@ -14,14 +14,17 @@ pub const FRAME_BYTES_MAX: usize = FRAME_BODY_BYTES_MAX + 2 * PAYLOAD_BYTES_MAX;
 pub const MESSAGE_BYTES_MAX: usize = FRAME_BYTES_MAX + 16;
 /// Authors of one space.
 pub const AUTHORS_MAX: usize = 16_384;
-/// Tips of one author: branches of a forked chain that are kept apart.
-pub const TIPS_MAX: usize = 16;
+/// Tips of one author: branches of a forked chain, of which there is one unless the author was restored from a backup
+/// or lies.
+pub const TIPS_MAX: usize = 128;
 /// Tips in one frontier or one list of tips.
 pub const FRONTIER_TIPS_MAX: usize = 2 * AUTHORS_MAX;
 /// Symbols of a sketch in one session.
 pub const SYMBOLS_MAX: usize = 16_384;
 /// Times that a sketch may be followed up with a question.
 pub const WANTS_MAX: u32 = 8;
+/// Tips of one space beyond the first of each author: what a frontier has room for, less what one frame may add.
+pub const BRANCHES_MAX: usize = FRONTIER_TIPS_MAX - AUTHORS_MAX - FRAME_EVENTS_MAX;
 /// Places of a forked chain asked about in one message.
 pub const PROBES_MAX: usize = 64;
 /// Questions that locate where one branch leaves what the other side has.
@@ -42,6 +45,10 @@ pub const CREDIT_WINDOW_BYTES: u64 = 4 * 1024 * 1024;
 /// Credit is handed back when this much has gathered.
 pub const CREDIT_STEP_BYTES: u64 = CREDIT_WINDOW_BYTES / 4;
 
+/// Tips of one author beyond which a peer takes in no further branch that the author brings itself. From others it
+/// does, up to [`TIPS_MAX`]: so what one peer has taken in, the others do as well, and an author that forks without end
+/// is stopped by each peer it does so to before any two of them have more than there is room for.
+pub const OWN_TIPS_MAX: usize = 8;
 /// A frontier, or a delta against the last receipt, of so few tips is sent as it is; of a larger one a sketch.
 pub const WHOLE_TIPS_MAX: usize = 8;
 /// Symbols in the first word of a sketch: most often enough for a difference of 16 tips.

@@ -1,9 +1,11 @@
 use crate::support::{HOME, World, family, name};
 use proptest::prelude::*;
 use rand::SeedableRng;
+use rand::seq::SliceRandom;
 use rand_chacha::ChaCha20Rng;
+use reknit_access::Role;
 use reknit_engine::Notice;
-use reknit_engine::store::Table;
+use reknit_engine::store::{MemoryStore, Table};
 use reknit_sync::{CloseReason, Frame, Message, Opening, PROTOCOL_VERSION, frame};
 use reknit_types::{
     DeviceKey, Dot, Draft, EntityEdit, EntityId, Epoch, Kind, Op, Payload, Stamp, Tip, Transaction,
@@ -171,6 +173,68 @@ proptest! {
             world.connect_all();
         }
         world.converge();
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2, ..ProptestConfig::default() })]
+
+    /// A device that begins again from one backup before each of its edits, and shows the branches to two others in
+    /// different orders while these are cut from each other.
+    #[test]
+    fn an_author_that_forks_without_end_parts_no_two_others(
+        seed: u64, branches in prop_oneof![Just(17usize), Just(40)],
+    ) {
+        let mut world = family(seed, 3);
+        let ticket = world.invite(0, Role::Writer, None);
+        world.converge();
+        let backup = world.peers[1].store.clone();
+        world.disconnect_all();
+        let branch = |world: &mut World| {
+            world.restart_with(1, backup.clone());
+            note(world, 1, "a branch");
+            world.peers[1].store.clone()
+        };
+        let mut branches: Vec<MemoryStore> = (0..branches).map(|_| branch(&mut world)).collect();
+        for to in [0, 2] {
+            branches.shuffle(&mut world.rng);
+            for store in &branches {
+                world.restart_with(1, store.clone());
+                world.connect(1, to);
+                world.pass(2_000);
+                note(&mut world, to, "on top");
+                world.disconnect(1, to);
+            }
+            prop_assert!(has_reason(&mut world, to, "too-many-branches"));
+        }
+        world.connect(0, 2);
+        world.converge_all(&[0, 2]);
+        for at in [0, 2] {
+            let status = world.status(at);
+            prop_assert!(status.reasons.iter().any(|reason| reason.device == Some(world.id(1))));
+            let on_top = world.contents(at).iter().filter(|note| format!("{:?}", note.fields).contains("on top")).count();
+            prop_assert_eq!(on_top, 2 * branches.len());
+        }
+        // What is refused of the one who forks is said at both ends.
+        for store in branches {
+            world.restart_with(1, store);
+            world.connect(1, 0);
+            world.pass(2_000);
+            if world.status(1).frontier_digest != world.status(0).frontier_digest {
+                break;
+            }
+            world.disconnect(1, 0);
+        }
+        prop_assert!(!world.status(1).reasons.is_empty() && has_reason(&mut world, 0, "awaiting-admission"));
+        world.pass(70_000);
+        prop_assert!(has_reason(&mut world, 1, "no-room"), "{:?}", world.status(1).reasons);
+        prop_assert!(has_reason(&mut world, 0, "no-room"), "{:?}", world.status(0).reasons);
+        // Who has nothing yet takes it all from the one it meets.
+        let joiner = world.add_peer();
+        world.disconnect_all();
+        world.connect(1, joiner);
+        world.join(joiner, &ticket).unwrap();
+        world.converge_all(&[1, joiner]);
     }
 }
 

@@ -74,7 +74,7 @@ fn a_chain_forked_too_often_is_full_and_stays_as_it_was() {
         frontier.insert(&Dot { id: EventId::from_bytes([at; 32]), ..dot(1, 1) }, None);
     }
     let before = frontier.clone();
-    let one_more = Dot { id: EventId::from_bytes([99; 32]), ..dot(1, 1) };
+    let one_more = Dot { id: EventId::from_bytes([255; 32]), ..dot(1, 1) };
     assert_eq!(frontier.insert(&one_more, None), Inserted::Full);
     assert_eq!(frontier, before);
 }

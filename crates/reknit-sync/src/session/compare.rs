@@ -115,13 +115,14 @@ impl Session {
         let longest = ours.iter().map(|tip| tip.seq).max().unwrap_or(0);
         unknown.iter().for_each(|tip| self.shown.promise(*author, *tip, longest));
         let mut doubtful = false;
-        for tip in ours {
+        for tip in ours.iter().filter(|tip| theirs.binary_search(tip).is_err()) {
             let mut after = 0;
             for known in &known {
+                // Nothing of ours follows a tip of ours: at the most all before it is shared.
+                if after + 1 >= tip.seq {
+                    break;
+                }
                 after = after.max(meet(history, author, tip, known)?);
-            }
-            if after == tip.seq {
-                continue;
             }
             let range = Range { after, up_to: *tip };
             if unknown.is_empty() {
@@ -145,6 +146,9 @@ impl Session {
         history: &dyn History,
     ) -> Result<(), CloseReason> {
         for held in self.missing.ranges(author) {
+            if range.len() <= 1 {
+                break;
+            }
             let met = meet(history, author, &range.up_to, &held.up_to)?;
             if met > held.after {
                 range.after = range.after.max(met);

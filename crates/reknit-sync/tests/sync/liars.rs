@@ -205,9 +205,13 @@ fn every_reason_to_close_is_reached() {
             .say(frontier(&memory(2), Against::Nothing))
             .closed(),
     ];
-    for reason in
-        [CloseReason::Superseded, CloseReason::NotMember, CloseReason::Malformed, CloseReason::BadFrame]
-    {
+    for reason in [
+        CloseReason::Superseded,
+        CloseReason::NotMember,
+        CloseReason::Malformed,
+        CloseReason::BadFrame,
+        CloseReason::NoRoom,
+    ] {
         let mut talk = equal();
         talk.session.close(reason, &mut talk.out);
         assert!(talk.out.contains(&Output::Send(Message::Close(reason))));

@@ -2,9 +2,10 @@
 
 use crate::support::{CROWD_MAX, Memory, Pair, crowd, device, first_of, keys, space};
 use proptest::prelude::*;
+use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
-use reknit_sync::limits::{CREDIT_WINDOW_BYTES, FRAME_BYTES_MAX, QUIET_MS};
+use reknit_sync::limits::{CREDIT_WINDOW_BYTES, FRAME_BYTES_MAX, QUIET_MS, TIPS_MAX};
 use reknit_sync::{Against, Delta, Message, Source, Waiting, frame};
 use reknit_types::{Dot, Draft, Epoch, EventId, Kind, Payload, Stamp, Tip, VerifiedEvent};
 use std::collections::BTreeSet;
@@ -54,9 +55,6 @@ fn world(steps: &[Step]) -> Vec<VerifiedEvent> {
             payload: Payload::Open(step.payload.clone()),
         };
         let before = prev.map(|dot| dot.tip());
-        if memory.frontier.tips(&key.id()).len() >= 15 {
-            continue;
-        }
         let mut event =
             VerifiedEvent::seal(space(), &key, before, draft, crate::support::payload_key(&keys())).unwrap();
         event.sign(&key);
@@ -182,6 +180,55 @@ proptest! {
         pair.settle();
         prop_assert_eq!(ids(&pair.sides[0].memory), ids(&pair.sides[1].memory));
         prop_assert_eq!(pair.sides[0].memory.shared.as_ref(), Some(&pair.sides[1].memory.frontier));
+    }
+}
+
+/// A chain that forks into branches, each followed by an event of another author who has seen no other branch.
+fn forked(branches: usize) -> Vec<Vec<VerifiedEvent>> {
+    let mut trunk = Memory::default();
+    for at in 0..3 {
+        let mut event = trunk.write(2, b"trunk", 1000 + at);
+        event.sign(&device(2));
+        trunk.admit(event);
+    }
+    let branch = |at: usize| {
+        let mut memory = trunk.clone();
+        for author in [2, 2, 3 + (at % 3) as u8] {
+            let mut event = memory.write(author, &[at as u8], 2000 + at as u64);
+            event.sign(&device(author));
+            memory.admit(event);
+        }
+        memory.events
+    };
+    (0..branches).map(branch).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(8))]
+
+    #[test]
+    fn two_peers_who_saw_different_branches_of_one_author_end_equal(
+        branches in prop_oneof![Just(17), Just(40), 41..=TIPS_MAX],
+        order in any::<u64>(), shared in 0usize..10,
+    ) {
+        let mut branches = forked(branches);
+        branches.shuffle(&mut ChaCha20Rng::seed_from_u64(order));
+        let shared = shared.min(branches.len());
+        let middle = shared + (branches.len() - shared) / 2;
+        let side = |own: &[Vec<VerifiedEvent>]| {
+            let mut memory = Memory::default();
+            for event in own.iter().chain(&branches[..shared]).flatten() {
+                memory.admit(event.clone());
+            }
+            memory
+        };
+        let (a, b) = (side(&branches[shared..middle]), side(&branches[middle..]));
+        let budget = budget(&a, &b);
+        let mut pair = Pair::new(a, b);
+        pair.settle();
+        prop_assert_eq!(pair.sides[0].memory.events.len(), 3 + 3 * branches.len());
+        prop_assert_eq!(pair.sides[0].resent + pair.sides[1].resent, 0);
+        prop_assert!(pair.bytes() <= budget, "{} of {budget} bytes", pair.bytes());
     }
 }
 
