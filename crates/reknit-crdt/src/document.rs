@@ -192,7 +192,7 @@ impl Crdt for Document {
     fn save(&self) -> Vec<u8> {
         // Saving ends the change being made, so a copy is saved.
         let mut copy = self.doc.clone();
-        saved::frame(self.merge.contested, &self.merge.waiting, &copy.save())
+        saved::frame(self.merge.contested, &self.merge.waiting, &[&copy.save()])
     }
 
     fn value(&self) -> FieldValue {

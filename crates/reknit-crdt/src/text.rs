@@ -7,6 +7,7 @@ mod delta;
 mod layout;
 mod merge;
 mod origins;
+mod seams;
 mod update;
 mod words;
 
@@ -14,7 +15,7 @@ use crate::contract::{Applied, Crdt, Edit, FieldValue};
 use crate::error::{LoadError, Void};
 use crate::identity::{Identity, Origin, Place};
 use crate::limits::TEXT_CLOCK_MAX;
-use crate::saved;
+use crate::saved::{self, Saved};
 use crate::waiting::Waiting;
 use astral::Astral;
 use body::Body;
@@ -23,7 +24,8 @@ use delta::{Delta, Span, Unit, units};
 use layout::Layout;
 use merge::{Merge, client_of};
 use origins::Origins;
-use reknit_types::CrdtKind;
+use reknit_types::{CrdtKind, Reader, Writer};
+use seams::Seams;
 use std::fmt;
 use thiserror::Error;
 
@@ -86,8 +88,13 @@ impl Text {
     /// The text that [`Crdt::save`] returned these bytes for.
     pub fn load(saved: &[u8]) -> Result<Self, LoadError> {
         let saved = saved::unframe(CrdtKind::Text, saved)?;
-        let (body, origins) = Body::load(saved.body).ok_or(LoadError::Damaged(CrdtKind::Text))?;
-        let merge = Merge { origins, waiting: saved.waiting, contested: saved.contested, replaying: false };
+        let mut reader = Reader::new(saved.body);
+        let seams =
+            if saved.version < SEAMS_VERSION { Ok(Seams::default()) } else { Seams::decode(&mut reader) };
+        let seams = seams.map_err(|error| LoadError::Shape { kind: CrdtKind::Text, error })?;
+        let (body, origins) = Body::load(reader.take_rest()).ok_or(LoadError::Damaged(CrdtKind::Text))?;
+        let Saved { waiting, contested, .. } = saved;
+        let merge = Merge { origins, seams, waiting, contested, replaying: false };
         Ok(Self { body, merge, session: None, draft: Delta::default(), view: None })
     }
 
@@ -141,6 +148,7 @@ impl Text {
     pub fn take_delta(&mut self) -> Option<Vec<u8>> {
         let session = self.session?;
         let done = std::mem::take(&mut self.draft);
+        self.merge.seams.add(&done);
         (!done.is_empty()).then(|| done.encode(session.nonce))
     }
 
@@ -193,8 +201,8 @@ impl Text {
             cursor.advance(span.len, Unit { client, clock: inserted.end.saturating_sub(1) });
             view.layout.insert(at, span);
             view.units += span.len;
-            let honest = self.merge.origins.add(&inserted);
-            debug_assert!(honest, "the gap between two neighbours is one");
+            debug_assert!(self.merge.origins.allow(&inserted), "the gap between two neighbours is one");
+            self.merge.origins.add(&inserted);
             self.body.push(inserted.clone());
             self.draft.append(inserted);
         }
@@ -234,7 +242,9 @@ impl Crdt for Text {
     }
 
     fn save(&self) -> Vec<u8> {
-        saved::frame(self.merge.contested, &self.merge.waiting, &self.body.save())
+        let mut seams = Writer::new();
+        self.merge.seams.encode(&mut seams);
+        saved::frame(self.merge.contested, &self.merge.waiting, &[&seams.into_bytes(), &self.body.save()])
     }
 
     fn value(&self) -> FieldValue {
@@ -266,6 +276,9 @@ impl fmt::Debug for Text {
             .finish_non_exhaustive()
     }
 }
+
+/// The first version of saved texts that tells where deltas begin and end.
+const SEAMS_VERSION: u8 = 2;
 
 #[cfg(test)]
 mod tests;

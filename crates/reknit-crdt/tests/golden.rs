@@ -46,3 +46,17 @@ fn deltas_and_saved_states_keep_their_bytes() {
     let found: Vec<String> = found.iter().map(|(what, bytes)| format!("{what}: {}", hex(bytes))).collect();
     assert_eq!(found.join("\n"), include_str!("golden.txt").trim_end());
 }
+
+/// What version 1 saved, which did not say where deltas begin and end, loads for good.
+#[test]
+fn what_earlier_versions_saved_loads() {
+    let text = Text::load(&unhex(TEXT_1)).unwrap();
+    assert_eq!(text.to_string(), "he🎉");
+}
+
+fn unhex(hex: &str) -> Vec<u8> {
+    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).expect("it is hex")).collect()
+}
+
+const TEXT_1: &str = "e1627224dda305810100000104d8d5eebdc38fa2010004010174016881d8d5eebdc38fa201000184d8d5eebdc38fa20\
+                      10104f09f8e89c4d8d5eebdc38fa20100d8d5eebdc38fa20101016501d8d5eebdc38fa201010101";

@@ -1,8 +1,9 @@
 //! Which deltas of a text merge, wait, or compete for a place: decided before yrs sees them.
 
 use super::body::Body;
-use super::delta::{Delta, Run, Unit};
+use super::delta::{Delta, Unit};
 use super::origins::Origins;
+use super::seams::Seams;
 use super::update::Block;
 use crate::contract::{Applied, Edit};
 use crate::error::Void;
@@ -14,6 +15,7 @@ use reknit_types::DeviceId;
 #[derive(Debug, Default)]
 pub(crate) struct Merge {
     pub(crate) origins: Origins,
+    pub(crate) seams: Seams,
     pub(crate) waiting: Waiting,
     pub(crate) contested: bool,
     /// Whether this is a replay in canonical order, where an edit whose place is taken is skipped.
@@ -22,7 +24,11 @@ pub(crate) struct Merge {
 
 enum Verdict {
     Fits,
+    /// What it builds on is not here.
     Waits,
+    /// It names neighbours that never were.
+    Unfit,
+    /// Its place is taken, maybe by itself.
     Overlaps,
 }
 
@@ -57,50 +63,62 @@ impl Merge {
         if self.contested {
             return Ok(Applied::Contested);
         }
+        let mut verdict = self.judge(&delta);
         let mut answer = Applied::Merged;
-        if matches!(self.judge(&delta), Verdict::Overlaps) {
+        if let Verdict::Overlaps = verdict {
             if !self.replaying && !self.holds(body, &delta) {
                 self.contested = true;
                 return Ok(Applied::Contested);
             }
             delta.runs.clear();
+            verdict = self.judge(&delta);
             answer = Applied::Known;
         }
-        if let Verdict::Waits = self.judge(&delta) {
-            self.contested |= !self.waiting.keep(edit);
-            return Ok(if self.contested { Applied::Contested } else { Applied::Waiting });
+        match verdict {
+            Verdict::Unfit => {
+                Err(Void::Refused("it inserts between what never was next to each other".to_owned()))
+            }
+            Verdict::Waits => {
+                self.contested |= !self.waiting.keep(edit);
+                Ok(if self.contested { Applied::Contested } else { Applied::Waiting })
+            }
+            Verdict::Fits | Verdict::Overlaps => {
+                self.origins.add(&delta);
+                self.seams.add(&delta);
+                body.push(delta);
+                Ok(answer)
+            }
         }
-        if !self.origins.add(&delta) {
-            return Err(Void::Refused("it inserts between what never was next to each other".to_owned()));
-        }
-        body.push(delta);
-        Ok(answer)
     }
 
+    /// Whether a delta waits or is unfit depends on what it names, never on what is in its place: so it is the same in
+    /// any order of arrival, contested or not.
     fn judge(&self, delta: &Delta) -> Verdict {
         let next = self.origins.clock(delta.client);
-        if !delta.runs.is_empty() && delta.start < next {
-            return Verdict::Overlaps;
-        }
-        let gap = !delta.runs.is_empty() && delta.start > next;
         let end = if delta.runs.is_empty() { next } else { delta.end };
         let bound = |client| if client == delta.client { end } else { self.origins.clock(client) };
+        let gap = !delta.runs.is_empty() && delta.start > next;
         let mut neighbours = delta.runs.iter().flat_map(|run| [run.left, run.right]).flatten();
         let adrift = neighbours.any(|unit| unit.clock >= bound(unit.client))
             || delta.spans.iter().any(|span| span.end() > bound(span.client));
-        if gap || adrift { Verdict::Waits } else { Verdict::Fits }
+        if gap || adrift {
+            Verdict::Waits
+        } else if !self.origins.allow(delta) {
+            Verdict::Unfit
+        } else if !delta.runs.is_empty() && delta.start < next {
+            Verdict::Overlaps
+        } else {
+            Verdict::Fits
+        }
     }
 
-    /// Whether the text already holds exactly the runs of the delta, as far as they are not deleted since.
+    /// Whether the runs of the delta came before, in a delta of their own. What of them is deleted since may have been
+    /// other characters: nobody can tell any more, and nobody needs to.
     fn holds(&self, body: &Body, delta: &Delta) -> bool {
-        let others = self.origins.clocks().filter(|(client, _)| *client != delta.client);
-        let blocks = body.blocks_since(others.chain([(delta.client, delta.start)]));
-        let mut clock = delta.start;
-        delta.runs.iter().all(|run| {
-            let start = Unit { client: delta.client, clock };
-            clock = clock.saturating_add(run.units());
-            run_is_held(run, start, &blocks)
-        })
+        self.seams.hold(delta) && self.origins.hold(delta) && {
+            let others = self.origins.clocks().filter(|(client, _)| *client != delta.client);
+            shows(&body.blocks_since(others.chain([(delta.client, delta.start)])), delta)
+        }
     }
 }
 
@@ -109,28 +127,24 @@ pub(crate) fn client_of(place: &Place<'_>, author: DeviceId, nonce: u64) -> u64 
     prefix(&place.identify(author, nonce)) & super::delta::CLIENT_MAX
 }
 
-/// Whether `blocks` (one client's, consecutive) hold the run from `start` on.
-fn run_is_held(run: &Run, start: Unit, blocks: &[Block]) -> bool {
-    let units: Vec<u16> = run.text.encode_utf16().collect();
-    units.iter().zip(start.clock..).all(|(unit, clock)| {
-        let Some(block) = blocks.iter().find(|block| block.covers(start.client, clock)) else { return false };
-        let previous = clock.checked_sub(1).map(|clock| Unit { client: start.client, clock });
-        let left = if clock == start.clock { run.left } else { previous };
-        let found_left = if clock == block.unit.clock { block.left } else { previous };
-        left == found_left && run.right == block.right && block.shows(clock, *unit)
-    })
+/// Whether `blocks`, which are all of the client's from where the delta begins, show its characters. A deleted unit may
+/// be any.
+fn shows(blocks: &[Block], delta: &Delta) -> bool {
+    let start = Unit { client: delta.client, clock: delta.start };
+    let mut held = blocks.iter().flat_map(Block::units);
+    blocks.first().is_some_and(|first| first.unit == start)
+        && delta
+            .runs
+            .iter()
+            .flat_map(|run| run.text.encode_utf16())
+            .all(|unit| held.next().is_some_and(|held| held.is_none_or(|held| held == unit)))
 }
 
 impl Block {
-    fn covers(&self, client: u64, clock: u32) -> bool {
-        let end = self.unit.clock.saturating_add(self.len);
-        self.unit.client == client && (self.unit.clock..end).contains(&clock)
-    }
-
-    /// Whether the unit at `clock` is this one. A deleted unit is any.
-    fn shows(&self, clock: u32, unit: u16) -> bool {
-        let Some(text) = &self.text else { return true };
-        let at = clock.saturating_sub(self.unit.clock) as usize;
-        text.encode_utf16().nth(at) == Some(unit)
+    /// The units of the block; `None` for each that is deleted.
+    fn units(&self) -> impl Iterator<Item = Option<u16>> + '_ {
+        let deleted = if self.text.is_some() { 0 } else { self.len as usize };
+        let text = self.text.iter().flat_map(|text| text.encode_utf16());
+        text.map(Some).chain(std::iter::repeat_n(None, deleted))
     }
 }

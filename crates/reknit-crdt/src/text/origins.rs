@@ -18,6 +18,7 @@ pub(crate) struct Origins {
     children: BTreeMap<Option<Unit>, Vec<Unit>>,
 }
 
+/// What a client inserted. No piece continues the one before it: equal runs make equal pieces.
 #[derive(Debug, Default)]
 struct Chain {
     end: u32,
@@ -25,7 +26,7 @@ struct Chain {
 }
 
 /// Units typed one after the other: each but the first has the one before to its left, all have the same to the right.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 struct Piece {
     clock: u32,
     left: Option<Unit>,
@@ -53,17 +54,35 @@ impl Origins {
         self.clients.iter().map(|(client, chain)| (*client, chain.end))
     }
 
-    /// Takes the runs of a delta, whose neighbours must be here; `false`, and nothing taken, if two of them never were
-    /// next to each other.
-    pub(crate) fn add(&mut self, delta: &Delta) -> bool {
-        for (count, run) in delta.runs.iter().enumerate() {
-            if !self.allows(run) {
-                self.retract(delta, count);
-                return false;
-            }
-            self.extend(delta.client, run.units(), run.left, run.right);
-        }
-        true
+    /// Whether all neighbours that the runs of a delta name were next to each other once. Those of other deltas must be
+    /// here; the delta's own units are its own, even where another delta's are here in their place.
+    pub(crate) fn allow(&self, delta: &Delta) -> bool {
+        let mut ahead = Ahead { delta, chain: Chain::at(delta.start) };
+        delta.runs.iter().all(|run| {
+            let allowed = self.allows(&ahead, run);
+            ahead.chain.take(delta.client, run);
+            allowed
+        })
+    }
+
+    /// Takes the runs of a delta that is allowed, and next of its client.
+    pub(crate) fn add(&mut self, delta: &Delta) {
+        delta.runs.iter().for_each(|run| self.extend(delta.client, run.units(), run.left, run.right));
+    }
+
+    /// Whether the units at the place of a delta have the neighbours that it says.
+    pub(crate) fn hold(&self, delta: &Delta) -> bool {
+        let Some(held) = self.clients.get(&delta.client).filter(|chain| delta.end <= chain.end) else {
+            return false;
+        };
+        let chain = Chain::of(delta);
+        let Some((first, rest)) = chain.pieces.split_first() else { return true };
+        let from = held.pieces.partition_point(|piece| piece.clock <= delta.start);
+        let to = held.pieces.partition_point(|piece| piece.clock < delta.end);
+        let start = Unit { client: delta.client, clock: delta.start };
+        held.left_of(start) == first.left
+            && held.right_of(start) == first.right
+            && held.pieces.get(from..to) == Some(rest)
     }
 
     /// Neighbours for what is typed between two visible units that no other visible one lies between; `None` is the
@@ -85,55 +104,29 @@ impl Origins {
         }
     }
 
-    fn allows(&self, run: &Run) -> bool {
+    fn allows(&self, ahead: &Ahead<'_>, run: &Run) -> bool {
+        let chain = |unit: Unit| ahead.chain_of(unit).or_else(|| self.clients.get(&unit.client));
         match (run.left, run.right) {
             (None, None) => true,
-            (left, Some(right)) if self.left_of(right) == left => true,
-            (Some(left), right) => self.right_of(left) == right,
+            (left, Some(right)) if chain(right).and_then(|chain| chain.left_of(right)) == left => true,
+            (Some(left), right) => chain(left).and_then(|chain| chain.right_of(left)) == right,
             (None, Some(_)) => false,
         }
     }
 
     fn extend(&mut self, client: u64, len: u32, left: Option<Unit>, right: Option<Unit>) {
         let chain = self.clients.entry(client).or_default();
-        let clock = chain.end;
-        chain.end = clock.saturating_add(len);
-        let previous = clock.checked_sub(1).map(|clock| Unit { client, clock });
-        let joins = previous.is_some() && left == previous;
-        if !joins || chain.pieces.last().is_none_or(|last| last.right != right) {
-            chain.pieces.push(Piece { clock, left, right });
-            self.children.entry(left).or_default().push(Unit { client, clock });
+        if let Some(first) = chain.extend(client, len, left, right) {
+            self.children.entry(left).or_default().push(first);
         }
-    }
-
-    /// Takes back the first runs of a delta.
-    fn retract(&mut self, delta: &Delta, count: usize) {
-        let Some(chain) = self.clients.get_mut(&delta.client) else { return };
-        if count > 0 {
-            chain.end = delta.start;
-        }
-        while let Some(piece) = chain.pieces.pop_if(|piece| piece.clock >= delta.start) {
-            let siblings = self.children.entry(piece.left).or_default();
-            siblings.pop();
-            if siblings.is_empty() {
-                self.children.remove(&piece.left);
-            }
-        }
-    }
-
-    fn left_of(&self, unit: Unit) -> Option<Unit> {
-        let piece = self.piece(unit)?;
-        if piece.clock == unit.clock { piece.left } else { Some(Unit { clock: unit.clock - 1, ..unit }) }
     }
 
     fn right_of(&self, unit: Unit) -> Option<Unit> {
-        self.piece(unit)?.right
+        self.clients.get(&unit.client)?.right_of(unit)
     }
 
     fn piece(&self, unit: Unit) -> Option<&Piece> {
-        let pieces = &self.clients.get(&unit.client)?.pieces;
-        let after = pieces.partition_point(|piece| piece.clock <= unit.clock);
-        pieces.get(after.checked_sub(1)?)
+        self.clients.get(&unit.client)?.piece(unit.clock)
     }
 
     /// The unit that was typed right after this one, in the same piece.
@@ -160,5 +153,61 @@ impl Origins {
             }
             unit = piece.left?;
         }
+    }
+}
+
+/// What a delta is about to insert.
+struct Ahead<'a> {
+    delta: &'a Delta,
+    chain: Chain,
+}
+
+impl Ahead<'_> {
+    fn chain_of(&self, unit: Unit) -> Option<&Chain> {
+        (unit.client == self.delta.client && unit.clock >= self.delta.start).then_some(&self.chain)
+    }
+}
+
+impl Chain {
+    /// The chain of a delta alone.
+    fn of(delta: &Delta) -> Self {
+        let mut chain = Self::at(delta.start);
+        delta.runs.iter().for_each(|run| _ = chain.take(delta.client, run));
+        chain
+    }
+
+    fn at(end: u32) -> Self {
+        Self { end, pieces: Vec::new() }
+    }
+
+    fn take(&mut self, client: u64, run: &Run) -> Option<Unit> {
+        self.extend(client, run.units(), run.left, run.right)
+    }
+
+    /// Takes what was typed next; returns its first unit, if a piece begins there.
+    fn extend(&mut self, client: u64, len: u32, left: Option<Unit>, right: Option<Unit>) -> Option<Unit> {
+        let clock = self.end;
+        self.end = clock.saturating_add(len);
+        let previous = clock.checked_sub(1).map(|clock| Unit { client, clock });
+        let joins = previous.is_some() && left == previous;
+        if joins && self.pieces.last().is_some_and(|last| last.right == right) {
+            return None;
+        }
+        self.pieces.push(Piece { clock, left, right });
+        Some(Unit { client, clock })
+    }
+
+    fn left_of(&self, unit: Unit) -> Option<Unit> {
+        let piece = self.piece(unit.clock)?;
+        if piece.clock == unit.clock { piece.left } else { Some(Unit { clock: unit.clock - 1, ..unit }) }
+    }
+
+    fn right_of(&self, unit: Unit) -> Option<Unit> {
+        self.piece(unit.clock)?.right
+    }
+
+    fn piece(&self, clock: u32) -> Option<&Piece> {
+        let after = self.pieces.partition_point(|piece| piece.clock <= clock);
+        self.pieces.get(after.checked_sub(1)?)
     }
 }

@@ -20,6 +20,55 @@ fn place(name: &Name) -> Place<'_> {
     Place { entity: EntityId::from_bytes([1; 16]), field: name }
 }
 
+/// One delta of one of two liars. Neighbours: nothing, a unit of the base, or one of its own.
+#[derive(Debug, Clone)]
+struct Branch {
+    who: u8,
+    start: u32,
+    runs: Vec<(u32, u32, u32, Option<String>)>,
+    spans: Vec<(u8, u32, u32)>,
+}
+
+fn branches() -> impl Strategy<Value = Branch> {
+    let text = prop::option::weighted(0.3, "[ab🎉]{1,3}");
+    let left = prop_oneof![3 => Just(8u32), 1 => 0u32..9];
+    let right = prop_oneof![3 => Just(0u32), 1 => 0u32..9];
+    let runs = prop::collection::vec((left, right, 1u32..4, text), 0..3);
+    let spans = prop::collection::vec((0u8..3, 0u32..4, 1u32..3), 0..2);
+    let start = prop_oneof![3 => Just(0u32), 1 => 1u32..4];
+    (prop_oneof![3 => Just(1u8), 1 => Just(2u8)], start, runs, spans)
+        .prop_map(|(who, start, runs, spans)| Branch { who, start, runs, spans })
+}
+
+impl Branch {
+    fn delta(&self, place: &Place<'_>) -> (DeviceId, Vec<u8>) {
+        let author = |who: u8| DeviceId::from_bytes([who + 1; 32]);
+        let client = |who: u8| client_of(place, author(who), 3);
+        let mut delta = Delta::new(client(self.who), self.start);
+        for (left, right, len, text) in &self.runs {
+            let clock = delta.end;
+            // Most of what is typed at one place is the same, and at the end of what is there.
+            let common = || "abcdefghijklmnopqrst"[clock as usize..][..*len as usize].to_owned();
+            let unit = |number: u32| match number {
+                1..4 => Some(Unit { client: client(0), clock: number - 1 }),
+                4..8 if number - 4 < clock => Some(Unit { client: delta.client, clock: number - 4 }),
+                8 => clock.checked_sub(1).map(|clock| Unit { client: delta.client, clock }),
+                _ => None,
+            };
+            let run = delta::Run {
+                left: unit(*left),
+                right: unit(*right),
+                text: text.clone().unwrap_or_else(common),
+            };
+            delta.push_run(run);
+        }
+        for (who, clock, len) in &self.spans {
+            delta.push_span(Span { client: client(*who), clock: *clock, len: *len });
+        }
+        (author(self.who), delta.encode(3))
+    }
+}
+
 const AUTHOR: DeviceId = DeviceId::from_bytes([1; 32]);
 
 proptest! {
@@ -111,6 +160,50 @@ proptest! {
         prop_assert_eq!(read(0, false), read(order as usize % 64, order > u64::MAX / 2));
     }
 
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2048, ..ProptestConfig::default() })]
+
+    /// A session that ran twice, honestly or not: deltas at one place that begin alike, end alike, are cut elsewhere, are
+    /// deleted since or name what is not there.
+    #[test]
+    fn branches_of_a_session_end_alike_in_any_order(
+        branches in prop::collection::vec(branches(), 1..7), orders in [any::<[u16; 8]>(), any::<[u16; 8]>()], reopens: bool,
+    ) {
+        let name = name();
+        let mut base = Text::new();
+        base.open(&place(&name), &Identity { author: AUTHOR, nonce: 3 });
+        base.splice(0, 0, "xyz").unwrap();
+        let first = (AUTHOR, base.take_delta().unwrap());
+        let deltas: Vec<(DeviceId, Vec<u8>)> =
+            branches.iter().map(|branch| branch.delta(&place(&name))).chain([first]).collect();
+        let edits: Vec<Edit<'_>> = deltas.iter().zip(1..).map(|((author, delta), number)| {
+            let (stamp, event) = (Stamp::from_u128(number), EventId::from_bytes([number as u8; 32]));
+            Edit { origin: Origin { author: *author, stamp, event }, delta }
+        }).collect();
+        let values = orders.map(|order| {
+            let mut edits: Vec<_> = edits.iter().zip(order).collect();
+            edits.sort_by_key(|(_, turn)| *turn);
+            let edits: Vec<Edit<'_>> = edits.into_iter().map(|(edit, _)| *edit).collect();
+            let mut text = Text::new();
+            for edit in &edits {
+                let _ = text.apply(&place(&name), &edit.origin, edit.delta);
+                if reopens {
+                    text = Text::load(&text.save()).unwrap();
+                }
+            }
+            match text.is_contested() {
+                true => crate::rebuild(CrdtKind::Text, &place(&name), &edits).value(),
+                false => text.value(),
+            }
+        });
+        prop_assert_eq!(&values[0], &values[1]);
+    }
+
+}
+
+proptest! {
     #[test]
     fn diff_to_ends_with_the_new_text(old in "[ab🎉 ]{0,20}", new in "[ab🎉 ]{0,20}") {
         let name = name();
@@ -163,4 +256,39 @@ fn a_keystroke_costs_few_bytes() {
     assert!(text.take_delta().unwrap().len() <= 20);
     text.splice(6, 0, "!").unwrap();
     assert!(text.take_delta().unwrap().len() <= 18);
+}
+
+/// Time stays linear, or this never ends.
+#[test]
+fn a_long_run_that_comes_again_is_known_and_one_that_ends_otherwise_is_not() {
+    let name = name();
+    let run = |last: char| {
+        let mut text = Text::new();
+        text.open(&place(&name), &Identity { author: AUTHOR, nonce: 3 });
+        text.splice(0, 0, &("e".repeat((1 << 20) - 1) + &last.to_string())).unwrap();
+        text.take_delta().unwrap()
+    };
+    let (first, other) = (run('x'), run('y'));
+    let mut text = Text::new();
+    assert_eq!(text.apply(&place(&name), &origin(AUTHOR), &first), Ok(Applied::Merged));
+    assert_eq!(text.apply(&place(&name), &origin(AUTHOR), &first), Ok(Applied::Known));
+    assert_eq!(text.apply(&place(&name), &origin(AUTHOR), &other), Ok(Applied::Contested));
+}
+
+#[test]
+fn the_beginning_of_a_delta_is_another_delta_and_a_piece_of_it_too() {
+    let name = name();
+    let run = |start: u32, text: &str| {
+        let mut delta = Delta::new(client_of(&place(&name), AUTHOR, 3), start);
+        let left = start.checked_sub(1).map(|clock| Unit { client: delta.client, clock });
+        delta.push_run(delta::Run { left, right: None, text: text.to_owned() });
+        delta.encode(3)
+    };
+    for (start, part) in [(0, "ab"), (2, "cd"), (1, "bc")] {
+        let mut text = Text::new();
+        text.apply(&place(&name), &origin(AUTHOR), &run(0, "abcd")).unwrap();
+        let mut text = Text::load(&text.save()).unwrap();
+        assert_eq!(text.apply(&place(&name), &origin(AUTHOR), &run(0, "abcd")), Ok(Applied::Known));
+        assert_eq!(text.apply(&place(&name), &origin(AUTHOR), &run(start, part)), Ok(Applied::Contested));
+    }
 }

@@ -1,6 +1,6 @@
 //! What holds whatever liars, networks and disks do.
 
-use crate::world::{At, Delivery, Event, Script, World, author, deliveries, places, scripts};
+use crate::world::{At, Delivery, Event, Script, Step, World, author, deliveries, places, scripts};
 use proptest::prelude::*;
 use reknit_crdt::{Applied, Void, load};
 use reknit_types::{CrdtKind, EventId, Stamp};
@@ -90,6 +90,43 @@ fn order_makes_no_difference(
     Ok(())
 }
 
+/// A session that runs twice, as on a machine restored while it ran: both go on from one state under one identity, and
+/// somebody else edits what the first made. All that makes no difference to the order.
+fn branches_make_no_difference(
+    kind: CrdtKind,
+    branches: &Branches,
+    deliveries: &[Delivery; 2],
+) -> Result<(), TestCaseError> {
+    let (base, branches, later) = branches;
+    let mut world = World::run(kind, &alone(0, base));
+    let fork = world.copy(0);
+    branches[0].iter().for_each(|(choice, at)| world.edit(0, *choice, *at));
+    (0..world.events.len()).for_each(|event| world.hear(1, event));
+    later.iter().for_each(|(choice, at)| world.edit(1, *choice, *at));
+    world.replace(0, fork);
+    branches[1].iter().for_each(|(choice, at)| world.edit(0, *choice, *at));
+    let values = deliveries.each_ref().map(|delivery| {
+        let edits = delivery.arrange(&world.events, true);
+        delivery.settle(kind, &world.place(), &edits)
+    });
+    prop_assert_eq!(&values[0], &values[1]);
+    Ok(())
+}
+
+type Edits = Vec<(u8, At)>;
+type Branches = (Edits, [Edits; 2], Edits);
+
+fn branches() -> impl Strategy<Value = Branches> {
+    let edits = || prop::collection::vec((any::<u8>(), places()), 0..4);
+    // Few first choices, so that branches often begin alike.
+    let branch = || ((0u8..3, Just(At(0))), edits()).prop_map(|(first, rest)| [vec![first], rest].concat());
+    (edits(), [branch(), branch()], edits())
+}
+
+fn alone(who: usize, edits: &Edits) -> Script {
+    edits.iter().map(|(choice, at)| (who, Step::Edit(*choice, *at))).collect()
+}
+
 /// What is void changes nothing, and what comes after it merges as if it had never been.
 fn void_is_without_effect(kind: CrdtKind, script: &Script, lies: &[Lie]) -> Result<(), TestCaseError> {
     let world = World::run(kind, script);
@@ -138,6 +175,16 @@ proptest! {
     fn lies_about_documents_are_the_same_to_all(script in scripts(16), lies in lies(), ways in [deliveries(), deliveries()]) {
         order_makes_no_difference(CrdtKind::Document, &script, &lies, &ways)?;
         void_is_without_effect(CrdtKind::Document, &script, &lies)?;
+    }
+
+    #[test]
+    fn branches_of_a_text_are_the_same_to_all(branches in branches(), ways in [deliveries(), deliveries()]) {
+        branches_make_no_difference(CrdtKind::Text, &branches, &ways)?;
+    }
+
+    #[test]
+    fn branches_of_a_document_are_the_same_to_all(branches in branches(), ways in [deliveries(), deliveries()]) {
+        branches_make_no_difference(CrdtKind::Document, &branches, &ways)?;
     }
 
     #[test]

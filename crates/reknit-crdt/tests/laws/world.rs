@@ -144,7 +144,8 @@ fn edit_document(document: &mut Document, choice: u8, at: At) {
     };
 }
 
-struct Device {
+/// One device's copy of the field.
+pub(crate) struct Device {
     field: Field,
     seen: BTreeSet<usize>,
     nonce: u64,
@@ -186,6 +187,18 @@ impl World {
         self.devices.iter_mut().map(|device| device.field.any().value()).collect()
     }
 
+    /// What a device is now.
+    pub(crate) fn copy(&mut self, who: usize) -> Device {
+        let device = &mut self.devices[who];
+        let field = Field::load(self.kind, &device.field.any().save());
+        Device { field, seen: device.seen.clone(), nonce: device.nonce, backup: None }
+    }
+
+    /// Puts a copy in a device's place, nonce and all.
+    pub(crate) fn replace(&mut self, who: usize, copy: Device) {
+        self.devices[who] = copy;
+    }
+
     fn step(&mut self, who: usize, step: &Step) {
         let kind = self.kind;
         match step {
@@ -211,7 +224,7 @@ impl World {
         }
     }
 
-    fn edit(&mut self, who: usize, choice: u8, at: At) {
+    pub(crate) fn edit(&mut self, who: usize, choice: u8, at: At) {
         let place = Place { entity: EntityId::from_bytes([3; 16]), field: &self.name };
         let device = &mut self.devices[who];
         let author = author(who);
@@ -229,7 +242,7 @@ impl World {
         self.events.push(Event { origin, delta, past });
     }
 
-    fn hear(&mut self, who: usize, event: usize) {
+    pub(crate) fn hear(&mut self, who: usize, event: usize) {
         let causes = self.events[event].past.clone();
         for event in causes.into_iter().chain([event]) {
             if self.devices[who].seen.insert(event) {
