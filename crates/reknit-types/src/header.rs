@@ -197,10 +197,30 @@ mod tests {
         }
 
         #[test]
-        fn what_decodes_is_its_only_encoding(bytes in proptest::collection::vec(any::<u8>(), 150..300)) {
+        fn what_decodes_is_its_only_encoding(
+            header in headers(), changes in changes(), extra in proptest::collection::vec(any::<u8>(), 0..2),
+        ) {
+            let mut bytes = header.encode();
+            for (at, value) in changes {
+                let at = at.index(bytes.len());
+                bytes[at] = value;
+            }
+            bytes.extend(extra);
             if let Ok(header) = Header::decode(&bytes) {
                 prop_assert_eq!(header.encode(), bytes);
             }
         }
+
+        #[test]
+        fn a_header_cut_short_is_refused(header in headers(), at: prop::sample::Index) {
+            let bytes = header.encode();
+            prop_assert!(Header::decode(&bytes[..at.index(bytes.len())]).is_err());
+        }
+    }
+
+    /// Bytes of a header to be overwritten, and with what: small numbers mean most in it.
+    fn changes() -> impl Strategy<Value = Vec<(prop::sample::Index, u8)>> {
+        let value = prop_oneof![3 => 0u8..4, 1 => any::<u8>()];
+        proptest::collection::vec((any::<prop::sample::Index>(), value), 0..3)
     }
 }
