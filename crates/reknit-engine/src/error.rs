@@ -138,6 +138,9 @@ pub enum Refused {
         /// Its place in the chain.
         seq: u64,
     },
+    /// An event that this one builds on lies elsewhere than it is said to.
+    #[error("an event that it builds on is said to lie where it does not")]
+    Place,
     /// The stamp is not after those of its parents.
     #[error("the stamp is not after those of its parents")]
     Stamp,

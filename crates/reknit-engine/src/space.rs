@@ -45,8 +45,8 @@ pub(crate) struct SpaceState {
 pub(crate) struct Round {
     /// Events admitted, with where they came from.
     pub(crate) admitted: Vec<(Dot, Source, Option<DeviceId>)>,
-    /// Stamps of those events, for their successors in the same round.
-    pub(crate) stamps: BTreeMap<EventId, Stamp>,
+    /// Those events by id, for their successors in the same round.
+    pub(crate) recent: BTreeMap<EventId, Head>,
     pub(crate) authors: BTreeSet<DeviceId>,
     pub(crate) membership_changed: bool,
 }
@@ -154,7 +154,7 @@ impl SpaceState {
         if std::mem::take(&mut self.round.membership_changed) {
             self.put_membership(batch);
         }
-        self.round.stamps.clear();
+        self.round.recent.clear();
         self.put_state(batch);
     }
 
@@ -227,16 +227,17 @@ impl SpaceState {
         runs.iter().filter_map(|run| run.index_of(seq)).map(|index| reader.placed_at(index)).collect()
     }
 
-    /// The stamp of the event at `dot`, if it is here.
-    pub(crate) fn stamp_of(&self, reads: &dyn Reads, dot: &Dot) -> Result<Option<Stamp>, EngineError> {
-        if let Some(stamp) = self.round.stamps.get(&dot.id) {
-            return Ok(Some(*stamp));
+    /// The event with the id of `dot`: wherever it lies, if that is at hand, else only if it lies where `dot` says.
+    pub(crate) fn find(&self, reads: &dyn Reads, dot: &Dot) -> Result<Option<Head>, EngineError> {
+        if let Some(recent) = self.round.recent.get(&dot.id) {
+            return Ok(Some(*recent));
         }
-        if let Some(head) = self.heads.iter().find(|head| head.dot == *dot) {
-            return Ok(Some(head.stamp));
+        if let Some(head) = self.heads.iter().find(|head| head.dot.id == dot.id) {
+            return Ok(Some(*head));
         }
         let events = self.events_at(reads, &dot.author, dot.seq)?;
-        Ok(events.into_iter().find(|placed| placed.id == dot.id).map(|placed| placed.stamp))
+        let placed = events.into_iter().find(|placed| placed.id == dot.id);
+        Ok(placed.map(|placed| Head { dot: *dot, stamp: placed.stamp }))
     }
 }
 

@@ -19,7 +19,8 @@
 //! ```
 //!
 //! Ids are never sent for events of the frame: the receiver hashes each header, so a frame that decodes wrongly ends
-//! in ids that no signature covers.
+//! in ids that no signature covers. Lanes come in the order of their first events, no event comes twice, and no chain
+//! goes on in another lane: so the lanes follow from the events, and a stored frame needs no list of its own.
 
 mod decode;
 mod encode;
@@ -31,8 +32,8 @@ pub use decode::{decode, decode_verified};
 pub use encode::{encode, prefix};
 pub(crate) use lane::last_ids;
 
-use crate::limits::{FRAME_BODY_BYTES_MAX, FRAME_EVENTS_MAX};
-use reknit_types::{DecodeError, DeviceId, EventError};
+use crate::limits::{FRAME_BODY_BYTES_MAX, FRAME_EVENTS_MAX, FRAME_EXTERNALS_MAX};
+use reknit_types::{DecodeError, DeviceId, EventError, Payload};
 use thiserror::Error;
 
 /// The bytes of a frame.
@@ -95,6 +96,27 @@ pub enum FrameError {
     Event(#[from] EventError),
 }
 
+/// What an event counts towards [`FRAME_BODY_BYTES_MAX`]: at least what it takes in a body, whatever is there beside
+/// it. Both sides check the sum, so whatever was decoded can be encoded again, in any selection.
+fn weight(parents: usize, payload: &Payload) -> usize {
+    let carried = match payload {
+        Payload::Open(bytes) | Payload::Sealed(bytes) => bytes.len(),
+        Payload::Erased { .. } => 0,
+    };
+    EVENT_BYTES + REFERENCE_BYTES * parents + carried
+}
+
+/// Whether a frame may have so many parents outside it. Every event counts as one: it is one to its successors, once it
+/// is taken out.
+fn fits_outside(externals: usize, events: usize) -> bool {
+    externals + events <= FRAME_EXTERNALS_MAX
+}
+
+/// Flags 1, lane and run 4, stamp 16, length 5, number of parents 1, epoch 8, hash 32; and its share of the lengths of
+/// the columns.
+const EVENT_BYTES: usize = 80;
+/// Of a parent in the body.
+const REFERENCE_BYTES: usize = 3;
 const FORM_RAW: u8 = 0x10;
 const FORM_ZSTD: u8 = 0x11;
 

@@ -121,6 +121,11 @@ impl UnverifiedEvent {
         &self.parents
     }
 
+    /// What it carries.
+    pub fn payload(&self) -> &Payload {
+        &self.payload
+    }
+
     /// The event as the end of its author's chain.
     pub fn tip(&self) -> Tip {
         Tip { seq: self.header.seq, id: self.id }

@@ -4,8 +4,8 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha20Rng;
 use reknit_access::Role;
-use reknit_engine::Notice;
 use reknit_engine::store::{MemoryStore, Table};
+use reknit_engine::{Notice, Refused};
 use reknit_sync::{CloseReason, Frame, Message, Opening, PROTOCOL_VERSION, frame};
 use reknit_types::{
     DeviceKey, Dot, Draft, EntityEdit, EntityId, Epoch, Kind, Op, Payload, Stamp, Tip, Transaction,
@@ -288,14 +288,20 @@ struct Forger<'a> {
 
 impl Forger<'_> {
     fn event(&self, parents: Vec<Dot>, prev: Option<Tip>, ops: Vec<Op>) -> VerifiedEvent {
+        self.event_at(0, parents, prev, ops)
+    }
+
+    /// Written so many milliseconds from now.
+    fn event_at(&self, in_ms: u64, parents: Vec<Dot>, prev: Option<Tip>, ops: Vec<Op>) -> VerifiedEvent {
         let info = &self.world.peers[0].spaces[&HOME];
         let entity = EntityId::from_bytes([66; 16]);
         let edits = vec![EntityEdit { collection: name("forged"), entity, ops }];
-        let after = Some(Stamp::from_parts(self.world.now_ms, 0).unwrap());
+        let now_ms = self.world.now_ms + in_ms;
+        let after = Some(Stamp::from_parts(now_ms, 0).unwrap());
         let draft = Draft {
             kind: Kind::Data,
             parents,
-            stamp: Stamp::next(self.world.now_ms, after, &mut ChaCha20Rng::seed_from_u64(1)),
+            stamp: Stamp::next(now_ms, after, &mut ChaCha20Rng::seed_from_u64(1)),
             epoch: Epoch::FIRST,
             payload: Payload::Open(Transaction { edits }.encode()),
         };
@@ -419,4 +425,59 @@ fn a_connected_peer_that_lacks_events_always_has_a_reason() {
             }
         }
     }
+}
+
+/// Whether a peer refused something for this reason since it was asked last.
+fn refused(world: &mut World, at: usize, why: &Refused) -> bool {
+    std::mem::take(&mut world.peers[at].notices)
+        .iter()
+        .any(|notice| matches!(notice, Notice::Refused { reason, .. } if reason == why))
+}
+
+#[test]
+fn a_chain_that_leaps_over_numbers_is_refused() {
+    let mut world = family(13, 2);
+    world.gossip_loss = 1.0;
+    let (heads, tip) = (world.status(0).heads, world.tip(1));
+    let forger = Forger { world: &world, key: world.peers[1].key.clone() };
+    let first = forger.event(heads, Some(tip), vec![Op::Create]);
+    let leap = Some(Tip { seq: 999, id: first.id() });
+    let second = forger.event_at(1, vec![first.dot()], leap, vec![Op::Create]);
+    let before = world.status(0).frontier_digest;
+    world.inject(1, 0, &Message::Events(frame::encode(&[first.clone(), second.clone()]).unwrap()));
+    world.pass(100);
+    assert!(refused(&mut world, 0, &Refused::Place));
+    assert_eq!(world.status(0).frontier_digest, before);
+    world.pass(5_000);
+    // Nor does it help to send the two one after the other.
+    world.inject(1, 0, &Message::Events(frame_of(first)));
+    world.pass(100);
+    world.inject(1, 0, &Message::Events(frame_of(second)));
+    world.pass(100);
+    assert!(refused(&mut world, 0, &Refused::Place));
+    world.restart(0);
+    note(&mut world, 0, "goes on");
+}
+
+/// Where a parent lies is not signed: whoever passes an event on with a wrong place is told so, and the event is taken
+/// from somebody else.
+#[test]
+fn a_parent_said_to_lie_elsewhere_is_refused_for_good() {
+    let mut world = family(14, 3);
+    world.gossip_loss = 1.0;
+    let head = note(&mut world, 2, "a head");
+    world.converge();
+    let tip = world.tip(1);
+    let key = world.peers[1].key.clone();
+    let forger = Forger { world: &world, key };
+    let moved = forger.event(vec![Dot { seq: head.seq + 7, ..head }], Some(tip), vec![Op::Create]);
+    let genuine = forger.event(vec![head], Some(tip), vec![Op::Create]);
+    assert_eq!(moved.id(), genuine.id());
+    world.inject(1, 0, &Message::Events(frame_of(moved)));
+    world.pass(100);
+    assert!(refused(&mut world, 0, &Refused::Place));
+    world.pass(5_000);
+    world.inject(1, 0, &Message::Events(frame_of(genuine)));
+    world.pass(100);
+    assert_eq!(world.contents(0).len(), 2);
 }

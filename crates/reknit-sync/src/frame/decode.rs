@@ -3,7 +3,7 @@
 use super::{
     FLAG_CONTROL, FLAG_EPOCH, FORM_RAW, FORM_ZSTD, FrameError, PARENTS_BEFORE, PARENTS_NONE, PARENTS_OWN,
     PARENTS_SHIFT, PAYLOAD_ERASED, PAYLOAD_OPEN, PAYLOAD_SEALED, PAYLOAD_SHIFT, STAMP_COUNTER_BITS,
-    STAMP_FRESH, STAMP_LATER, STAMP_SHIFT, STAMP_SUCCESSOR, pack,
+    STAMP_FRESH, STAMP_LATER, STAMP_SHIFT, STAMP_SUCCESSOR, fits_outside, pack, weight,
 };
 use crate::limits::{FRAME_BODY_BYTES_MAX, FRAME_BYTES_MAX, FRAME_EVENTS_MAX, FRAME_EXTERNALS_MAX};
 use reknit_types::limits::{PARENTS_MAX, PAYLOAD_BYTES_MAX};
@@ -11,6 +11,7 @@ use reknit_types::{
     DecodeError, DeviceId, Dot, Draft, Epoch, EventId, Kind, Payload, PayloadKeys, Proof, Reader, Signature,
     SpaceId, Stamp, Tip, UnverifiedEvent, VerifiedEvent, verify,
 };
+use std::collections::BTreeSet;
 
 /// The events of a frame, each lane's last one with its signature, none of them checked.
 pub fn decode(
@@ -53,7 +54,11 @@ pub(crate) fn decode_with(
     let (lanes, outside, count) = read_head(&mut reader)?;
     match form {
         FORM_RAW => {
-            read_body(reader.take_rest(), Rebuild { space, keys, lanes, outside, count })?.finish(vouchers)
+            let body = reader.take_rest();
+            if body.len() > FRAME_BODY_BYTES_MAX {
+                return Err(FrameError::TooLarge);
+            }
+            read_body(body, Rebuild { space, keys, lanes, outside, count })?.finish(vouchers)
         }
         FORM_ZSTD => {
             let len = reader.varint("length of a body")?;
@@ -94,22 +99,25 @@ fn read_head(reader: &mut Reader<'_>) -> Result<(Vec<Lane>, Vec<Dot>, usize), Fr
             Ok(Lane { author, tip, signature, last: None })
         })
         .collect::<Result<Vec<_>, DecodeError>>()?;
-    let outside = read_outside(reader, &lanes)?;
+    let (outside, externals) = read_outside(reader, &lanes)?;
     let count = reader.varint("events of a frame")?;
     match usize::try_from(count) {
         Ok(0) => Err(FrameError::Empty),
-        Ok(count) if count <= FRAME_EVENTS_MAX => Ok((lanes, outside, count)),
+        Ok(count) if count <= FRAME_EVENTS_MAX && fits_outside(externals, count) => {
+            Ok((lanes, outside, count))
+        }
         _ => Err(FrameError::TooLarge),
     }
 }
 
-/// The events before the lanes, then the external parents.
-fn read_outside(reader: &mut Reader<'_>, lanes: &[Lane]) -> Result<Vec<Dot>, DecodeError> {
+/// The events before the lanes, then the external parents; and how many these are.
+fn read_outside(reader: &mut Reader<'_>, lanes: &[Lane]) -> Result<(Vec<Dot>, usize), DecodeError> {
     let befores = lanes.iter().filter_map(|lane| Some((lane.author, lane.tip?)));
     let mut outside: Vec<Dot> =
         befores.map(|(author, tip)| Dot { author, seq: tip.seq, id: tip.id }).collect();
     let mut authors: Vec<DeviceId> = lanes.iter().map(|lane| lane.author).collect();
-    for _ in 0..reader.count(FRAME_EXTERNALS_MAX, "parents outside a frame")? {
+    let externals = reader.count(FRAME_EXTERNALS_MAX, "parents outside a frame")?;
+    for _ in 0..externals {
         let author = match reader.varint("author of a parent")?.checked_sub(1) {
             Some(place) => {
                 let author = usize::try_from(place).ok().and_then(|place| authors.get(place));
@@ -123,7 +131,7 @@ fn read_outside(reader: &mut Reader<'_>, lanes: &[Lane]) -> Result<Vec<Dot>, Dec
         let seq = reader.varint("sequence number")?;
         outside.push(Dot { author, seq, id: EventId::decode(reader)? });
     }
-    Ok(outside)
+    Ok((outside, externals))
 }
 
 struct Rebuild<'a> {
@@ -151,9 +159,14 @@ fn read_body(body: &[u8], frame: Rebuild<'_>) -> Result<Rebuilt, FrameError> {
     let (stamp, epoch) = (Stamp::from_u128(0), Epoch::FIRST);
     let mut columns = Columns { stamps, lengths, rare, payloads: reader, outside, stamp, epoch, events };
     let mut flags = flags.iter();
+    let (branched, mut opened) = (is_branched(&lanes), 0);
     while flags.len() > 0 {
-        let lane = usize::try_from(runs.varint("lane")?).ok().and_then(|lane| lanes.get_mut(lane));
-        let lane = lane.ok_or(DecodeError::Invalid("lane"))?;
+        let at = usize::try_from(runs.varint("lane")?).unwrap_or(usize::MAX);
+        if at == opened {
+            opened += 1;
+            check_opens(&lanes, at, branched)?;
+        }
+        let lane = lanes.get_mut(at).filter(|_| at < opened).ok_or(DecodeError::Invalid("lane"))?;
         let run = runs.varint("run")?;
         if run == 0 || run > flags.len() as u64 {
             return Err(DecodeError::Invalid("run").into());
@@ -166,7 +179,38 @@ fn read_body(body: &[u8], frame: Rebuild<'_>) -> Result<Rebuilt, FrameError> {
         }
     }
     runs.finish()?;
-    Ok(Rebuilt { lanes, events: columns.finish()? })
+    let events = columns.finish()?;
+    check_whole(&events, branched)?;
+    Ok(Rebuilt { lanes, events })
+}
+
+/// Whether an author has more than one lane.
+fn is_branched(lanes: &[Lane]) -> bool {
+    let mut authors = BTreeSet::new();
+    !lanes.iter().all(|lane| authors.insert(lane.author))
+}
+
+/// A chain that goes on stays in its lane.
+fn check_opens(lanes: &[Lane], at: usize, branched: bool) -> Result<(), DecodeError> {
+    let (before, rest) = lanes.split_at_checked(at).ok_or(DecodeError::Invalid("lane"))?;
+    let follows = |lane: &Lane| before.iter().any(|other| other.dot() == lane.dot() && lane.tip.is_some());
+    match rest.first() {
+        Some(lane) if branched && follows(lane) => Err(DecodeError::Invalid("lane")),
+        _ => Ok(()),
+    }
+}
+
+/// The events fit into a frame, and none comes twice.
+fn check_whole(events: &[(UnverifiedEvent, Option<Proof>)], branched: bool) -> Result<(), FrameError> {
+    let weights = events.iter().map(|(event, _)| weight(event.parents().len(), event.payload()));
+    if weights.sum::<usize>() > FRAME_BODY_BYTES_MAX {
+        return Err(FrameError::TooLarge);
+    }
+    let mut ids = BTreeSet::new();
+    if branched && !events.iter().all(|(event, _)| ids.insert(event.id())) {
+        return Err(DecodeError::Invalid("event that comes twice").into());
+    }
+    Ok(())
 }
 
 struct Columns<'a> {

@@ -4,9 +4,10 @@ use super::lane::{Lane, Lanes};
 use super::{
     FLAG_CONTROL, FLAG_EPOCH, FORM_RAW, FORM_ZSTD, Frame, FrameError, PARENTS_BEFORE, PARENTS_LIST,
     PARENTS_NONE, PARENTS_OWN, PARENTS_SHIFT, PAYLOAD_ERASED, PAYLOAD_OPEN, PAYLOAD_SEALED, PAYLOAD_SHIFT,
-    STAMP_COUNTER_BITS, STAMP_FRESH, STAMP_FULL, STAMP_LATER, STAMP_SHIFT, STAMP_SUCCESSOR, pack,
+    STAMP_COUNTER_BITS, STAMP_FRESH, STAMP_FULL, STAMP_LATER, STAMP_SHIFT, STAMP_SUCCESSOR, fits_outside,
+    pack, weight,
 };
-use crate::limits::{FRAME_BODY_BYTES_MAX, FRAME_EVENTS_MAX, FRAME_EXTERNALS_MAX};
+use crate::limits::{FRAME_BODY_BYTES_MAX, FRAME_EVENTS_MAX};
 use reknit_types::{Dot, Epoch, EventId, Kind, Payload, Stamp, VerifiedEvent, Writer};
 use std::collections::BTreeMap;
 
@@ -38,10 +39,12 @@ pub fn encode(events: &[VerifiedEvent]) -> Result<Frame, FrameError> {
 /// (before compression) with every lane ending signed. At least one such stretch is taken, however large; zero means
 /// that there is none a frame could hold.
 pub fn prefix(events: &[VerifiedEvent], bytes_max: usize) -> usize {
-    let (mut lanes, mut bytes, mut best) = (Lanes::default(), 0, 0);
+    let (mut lanes, mut bytes, mut parents, mut best) = (Lanes::default(), 0, 0, 0);
     for (at, event) in events.iter().take(FRAME_EVENTS_MAX).enumerate() {
-        bytes += EVENT_BYTES + payload_bytes(event.payload()) + PARENT_BYTES * event.header().parents.len();
-        if bytes > FRAME_BODY_BYTES_MAX || (bytes > bytes_max && best > 0) {
+        bytes += weight(event.parents().len(), event.payload());
+        parents += event.parents().len();
+        let fits = bytes <= FRAME_BODY_BYTES_MAX && fits_outside(parents, at + 1);
+        if !fits || (bytes + PARENT_BYTES * parents > bytes_max && best > 0) {
             break;
         }
         lanes.place(event);
@@ -225,13 +228,12 @@ impl<'a> Columns<'a> {
 
     fn into_body(self) -> Result<(Vec<Dot>, Vec<u8>), FrameError> {
         let columns = [&self.runs, &self.stamps, &self.lengths, &self.rare];
-        let headers: usize = columns.iter().map(|column| column.len() + 4).sum();
-        let payloads: usize = self.events.iter().map(|event| payload_bytes(event.payload())).sum();
-        let len = headers + self.flags.len() + payloads;
-        if len > FRAME_BODY_BYTES_MAX || self.externals.len() > FRAME_EXTERNALS_MAX {
+        let weights = self.events.iter().map(|event| weight(event.parents().len(), event.payload()));
+        let bytes: usize = weights.sum();
+        if bytes > FRAME_BODY_BYTES_MAX || !fits_outside(self.externals.len(), self.events.len()) {
             return Err(FrameError::TooLarge);
         }
-        let mut body = Writer::with_capacity(len);
+        let mut body = Writer::with_capacity(bytes);
         columns.iter().for_each(|column| {
             body.bytes(column.as_slice());
         });
@@ -245,14 +247,6 @@ impl<'a> Columns<'a> {
     }
 }
 
-fn payload_bytes(payload: &Payload) -> usize {
-    match payload {
-        Payload::Open(bytes) | Payload::Sealed(bytes) => bytes.len(),
-        Payload::Erased { .. } => 0,
-    }
-}
-
-/// What an event takes beside its payload and parents, rounded up.
-const EVENT_BYTES: usize = 40;
+/// Of a parent outside the frame, in its head.
 const PARENT_BYTES: usize = 32;
 const LANE_BYTES: usize = 32 + 10 + 32 + 64;

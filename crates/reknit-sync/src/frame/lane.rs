@@ -46,7 +46,12 @@ impl Lanes {
     }
 
     fn extends(&self, lane: usize, event: &VerifiedEvent) -> bool {
-        self.list.get(lane).is_some_and(|lane| event.header().prev == Some(lane.last.id))
+        let header = event.header();
+        self.list.get(lane).is_some_and(|lane| {
+            header.prev == Some(lane.last.id)
+                && header.author == lane.author
+                && header.seq.checked_sub(1) == Some(lane.last.seq)
+        })
     }
 
     fn find(&self, event: &VerifiedEvent) -> Option<usize> {

@@ -3,8 +3,10 @@ use proptest::prelude::*;
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 use reknit_types::{
-    DeviceKey, Dot, Draft, Epoch, Kind, Payload, PayloadKey, PayloadKeys, SpaceId, Stamp, VerifiedEvent,
+    DeviceKey, Dot, Draft, Epoch, EventId, Kind, Payload, PayloadKey, PayloadKeys, SpaceId, Stamp, Tip,
+    VerifiedEvent, Writer,
 };
+use std::collections::BTreeMap;
 
 struct Keys(PayloadKey);
 
@@ -104,6 +106,22 @@ proptest! {
     }
 }
 
+/// Ids of parents are signed, and the places of those inside the frame follow from it. Where one outside lies is the
+/// sender's word until the event is admitted.
+fn parents_differ_only_outside(decoded: &[VerifiedEvent], events: &[VerifiedEvent]) -> bool {
+    let inside: BTreeMap<_, _> = events.iter().map(|event| (event.id(), event.dot())).collect();
+    decoded.iter().zip(events).all(|(decoded, event)| {
+        let before = event.header().prev;
+        let same = |(found, sent): (&Dot, &Dot)| {
+            let fixed = inside.contains_key(&sent.id) || before == Some(sent.id);
+            found.id == sent.id && (!fixed || found == sent)
+        };
+        decoded.parents().len() == event.parents().len()
+            && decoded.parents().iter().zip(event.parents()).all(same)
+            && decoded.payload() == event.payload()
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -114,8 +132,9 @@ proptest! {
         let at = at.index(bytes.len());
         bytes[at] ^= 1 << bit;
         if let Ok(decoded) = decode_verified(&bytes, space(), &keys()) {
-            let ids = |events: &[VerifiedEvent]| events.iter().map(VerifiedEvent::id).collect::<Vec<_>>();
-            prop_assert_eq!(ids(&decoded), ids(&events));
+            let places = |events: &[VerifiedEvent]| events.iter().map(VerifiedEvent::dot).collect::<Vec<_>>();
+            prop_assert_eq!(places(&decoded), places(&events));
+            prop_assert!(parents_differ_only_outside(&decoded, &events));
         }
     }
 
@@ -167,7 +186,7 @@ fn without_signatures(events: &[VerifiedEvent], signed: &[bool]) -> Vec<Verified
     let rebuilt = events.iter().map(|event| {
         let header = event.header();
         let key = (0..4).map(device).find(|key| key.id() == header.author).unwrap();
-        let prev = header.prev.map(|id| reknit_types::Tip { seq: header.seq - 1, id });
+        let prev = header.prev.map(|id| Tip { seq: header.seq - 1, id });
         let draft = Draft {
             kind: header.kind,
             parents: event.parents().to_vec(),
@@ -277,4 +296,154 @@ fn more_events_than_a_frame_holds_are_refused() {
     let events = vec![one_author(1, b"x").remove(0); FRAME_EVENTS_MAX + 1];
     assert_eq!(encode(&events), Err(FrameError::TooLarge));
     assert_eq!(encode(&[]), Err(FrameError::Empty));
+}
+
+/// The raw frame of these events with lanes as they are given here: a lane an event, each the whole of its chain in the
+/// frame or, with the same place twice, part of it. For frames that no encoder would make.
+fn by_hand(events: &[VerifiedEvent], lanes: &[usize]) -> Vec<u8> {
+    let mut ends: BTreeMap<usize, (&VerifiedEvent, &VerifiedEvent)> = BTreeMap::new();
+    for (event, lane) in events.iter().zip(lanes) {
+        ends.entry(*lane).and_modify(|(_, last)| *last = event).or_insert((event, event));
+    }
+    let mut frame = Writer::new();
+    frame.u8(FORM_RAW).varint(ends.len() as u64);
+    for (first, last) in ends.values() {
+        let header = first.header();
+        frame.raw(header.author.as_bytes()).varint(header.seq - 1);
+        header.prev.iter().for_each(|prev| _ = frame.raw(prev.as_bytes()));
+        frame.raw(last.signature().unwrap().as_bytes());
+    }
+    frame.varint(0).varint(events.len() as u64);
+    let (mut runs, mut stamps, mut lengths, mut flags) =
+        (Writer::new(), Writer::new(), Writer::new(), vec![]);
+    for (event, lane) in events.iter().zip(lanes) {
+        let Payload::Open(payload) = event.payload() else { panic!("an open payload") };
+        runs.varint(*lane as u64).varint(1);
+        stamps.raw(&event.header().stamp.to_u128().to_le_bytes());
+        lengths.varint(payload.len() as u64);
+        let parents = if event.parents().is_empty() { PARENTS_NONE } else { PARENTS_OWN };
+        flags.push((parents << PARENTS_SHIFT) | (STAMP_FULL << STAMP_SHIFT));
+    }
+    for column in [&runs, &stamps, &lengths, &Writer::new()] {
+        frame.bytes(column.as_slice());
+    }
+    frame.raw(&flags);
+    for event in events {
+        let Payload::Open(payload) = event.payload() else { panic!("an open payload") };
+        frame.raw(payload);
+    }
+    frame.into_bytes()
+}
+
+fn decoded(bytes: &[u8]) -> Result<Vec<VerifiedEvent>, FrameError> {
+    decode_verified(bytes, space(), &keys())
+}
+
+#[test]
+fn a_raw_frame_is_bounded_as_a_compressed_one_is() {
+    let events = one_author(3, &vec![7; 1 << 20]);
+    let bytes = by_hand(&events[..1], &[0]);
+    assert_eq!(shape(&decoded(&bytes).unwrap()), shape(&events[..1]));
+    assert_eq!(decoded(&by_hand(&events, &[0, 0, 0])).unwrap_err(), FrameError::TooLarge);
+}
+
+/// What is in a frame may be stored in another one, without what was known already.
+#[test]
+fn whatever_decodes_encodes_in_any_selection() {
+    for excess in [0, 1, 40] {
+        let largest = FRAME_BODY_BYTES_MAX / 2 - 140 + excess;
+        let mut events = one_author(2, &vec![7; largest.min(1 << 20)]);
+        events.extend(history(&[step(1, &[7; 60])]));
+        let lanes = [0, 0, 1];
+        if let Ok(all) = decoded(&by_hand(&events, &lanes)) {
+            assert!((0..3).all(|from| encode(&all[from..]).is_ok()), "{excess}");
+        }
+    }
+    for outside in [FRAME_EXTERNALS_MAX - 4096, FRAME_EXTERNALS_MAX - 4095] {
+        let events = with_externals(outside);
+        match encode(&events) {
+            Ok(frame) => {
+                assert_eq!(decoded(frame.as_bytes()).unwrap().len(), FRAME_EVENTS_MAX);
+                assert!(encode(&events[1..]).is_ok());
+                assert_eq!(outside, FRAME_EXTERNALS_MAX - 4096);
+            }
+            Err(error) => assert_eq!(error, FrameError::TooLarge),
+        }
+    }
+}
+
+fn step(author: u8, payload: &[u8]) -> Step {
+    let payload = payload.to_vec();
+    Step { author, back: 0, parents: vec![], ms: 1, control: false, epoch: 0, payload }
+}
+
+/// As many events as a frame holds, the first by another author, with so many parents outside.
+fn with_externals(outside: usize) -> Vec<VerifiedEvent> {
+    let mut events = one_author(1, b"first");
+    let key = device(1);
+    let (mut prev, mut left) = (None, outside);
+    while events.len() < FRAME_EVENTS_MAX {
+        let at = events.len() as u64;
+        let external = |nth: usize| Dot {
+            author: device(2).id(),
+            seq: at * 32 + nth as u64,
+            id: EventId::from_bytes(*blake3::hash(&(at * 32 + nth as u64).to_le_bytes()).as_bytes()),
+        };
+        let count = left.min(5);
+        left -= count;
+        let mut parents: Vec<Dot> = (0..count).map(external).collect();
+        parents.push(events[0].dot());
+        parents.sort_by_key(|dot| dot.id);
+        let draft = Draft {
+            kind: Kind::Data,
+            parents,
+            stamp: Stamp::from_parts(at + 10, 0).unwrap(),
+            epoch: Epoch::FIRST,
+            payload: Payload::Open(vec![]),
+        };
+        let event = VerifiedEvent::seal(space(), &key, prev, draft, &keys().0).unwrap();
+        prev = Some(event.tip());
+        events.push(event);
+    }
+    assert_eq!(left, 0);
+    events.last_mut().unwrap().sign(&key);
+    events
+}
+
+/// The lanes of a stored frame follow from its events, so a frame that cuts them otherwise is refused.
+#[test]
+fn lanes_that_no_encoder_makes_are_refused() {
+    let mut events = one_author(3, b"one");
+    events.extend(history(&[step(1, b"other")]));
+    assert_eq!(shape(&decoded(&by_hand(&events, &[0, 0, 0, 1])).unwrap()), shape(&events));
+    for lanes in [[0, 0, 1, 2], [1, 1, 1, 0], [0, 1, 1, 2]] {
+        let refused = decoded(&by_hand(&events, &lanes)).unwrap_err();
+        assert!(matches!(refused, FrameError::Malformed(DecodeError::Invalid("lane"))), "{refused}");
+    }
+    // The second event again, in a lane of its own that begins where the first ends.
+    let twice = [events[0].clone(), events[1].clone(), events[1].clone()];
+    let refused = decoded(&by_hand(&twice, &[0, 0, 1])).unwrap_err();
+    assert!(matches!(refused, FrameError::Malformed(DecodeError::Invalid("event that comes twice"))));
+}
+
+/// Whose chain goes on elsewhere than it says is not put into one lane with it.
+#[test]
+fn a_chain_that_leaps_is_a_lane_of_its_own() {
+    let key = device(0);
+    let mut first = one_author(1, b"x").remove(0);
+    first.sign(&key);
+    let draft = Draft {
+        kind: Kind::Data,
+        parents: vec![first.dot()],
+        stamp: Stamp::from_parts(1_000, 0).unwrap(),
+        epoch: Epoch::FIRST,
+        payload: Payload::Open(vec![]),
+    };
+    let leap = Some(Tip { seq: 999, id: first.id() });
+    let mut second = VerifiedEvent::seal(space(), &key, leap, draft, &keys().0).unwrap();
+    second.sign(&key);
+    let events = [first, second];
+    let frame = encode(&events).unwrap();
+    let decoded = decoded(frame.as_bytes()).unwrap();
+    assert_eq!(decoded[1].dot(), Dot { seq: 1_000, ..events[1].dot() });
 }
