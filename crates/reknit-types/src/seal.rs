@@ -1,16 +1,17 @@
 //! Sealing: a payload encrypted so that its sealed form is a pure function of key, header and content.
 //!
-//! XChaCha20-Poly1305 with a synthetic nonce (the construction of Rogaway and Shrimpton, *Deterministic
-//! Authenticated-Encryption*, 2006, with keyed BLAKE3 as the pseudo-random function): the nonce is a keyed hash of the
-//! header's core and the plaintext, so it repeats only if both do. A restored backup or a cloned machine therefore
-//! never reuses a nonce for different content.
+//! SIV (Rogaway and Shrimpton, *Deterministic Authenticated-Encryption*, 2006) with keyed BLAKE3 as the pseudo-random
+//! function and XChaCha20 as the cipher: the nonce is a keyed hash of the header's core and the plaintext, and is the
+//! authenticator as well, since whoever opens computes it again. It repeats only if core and plaintext do, so a
+//! restored backup or a cloned machine never reuses a nonce for different content. A second authenticator, such as
+//! Poly1305, would add nothing and take most of the time.
 //!
 //! Because sealing is deterministic, two peers that both hold the key may exchange and store payloads opened (and
 //! compressed), and still agree on the hash of what a peer without the key would carry.
 
 use crate::limits::PAYLOAD_BYTES_MAX;
-use chacha20poly1305::aead::AeadInOut;
-use chacha20poly1305::{KeyInit, Tag, XChaCha20Poly1305, XNonce};
+use chacha20::cipher::{KeyIvInit, StreamCipher};
+use chacha20::{Key, XChaCha20, XNonce};
 use std::fmt;
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -19,7 +20,7 @@ use zeroize::Zeroizing;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SealError {
-    /// Shorter than its nonce and tag, or longer than a payload may be.
+    /// Shorter than its nonce, or longer than a payload may be.
     #[error("a sealed payload of {0} bytes is out of bounds")]
     Length(usize),
     /// Sealed under another key or for another header, or damaged.
@@ -31,7 +32,7 @@ pub enum SealError {
 #[derive(Clone)]
 pub struct PayloadKey {
     secret: Zeroizing<[u8; 32]>,
-    cipher: XChaCha20Poly1305,
+    cipher_key: Zeroizing<[u8; 32]>,
     nonce_key: Zeroizing<[u8; 32]>,
 }
 
@@ -40,11 +41,7 @@ impl PayloadKey {
     pub fn new(secret: [u8; 32]) -> Self {
         let cipher_key = Zeroizing::new(blake3::derive_key("reknit/1 payload cipher", &secret));
         let nonce_key = Zeroizing::new(blake3::derive_key("reknit/1 payload nonce", &secret));
-        Self {
-            secret: Zeroizing::new(secret),
-            cipher: XChaCha20Poly1305::new((&*cipher_key).into()),
-            nonce_key,
-        }
+        Self { secret: Zeroizing::new(secret), cipher_key, nonce_key }
     }
 
     /// The secret, to be put into a ticket or a sealed message.
@@ -52,17 +49,13 @@ impl PayloadKey {
         &self.secret
     }
 
-    /// Seals `plain` for the event whose header core is `core`: nonce, ciphertext, tag.
+    /// Seals `plain` for the event whose header core is `core`: nonce, ciphertext.
     pub fn seal(&self, core: &[u8], plain: &[u8]) -> Vec<u8> {
         let nonce = self.nonce(core, plain);
-        let mut sealed = Vec::with_capacity(plain.len() + SEAL_OVERHEAD);
+        let mut sealed = Vec::with_capacity(SEAL_OVERHEAD + plain.len());
         sealed.extend_from_slice(&nonce);
         sealed.extend_from_slice(plain);
-        let tag = self
-            .cipher
-            .encrypt_inout_detached(&XNonce::from(nonce), core, (&mut sealed[NONCE_BYTES..]).into())
-            .expect("a payload is far below the cipher's limit of 256 GiB");
-        sealed.extend_from_slice(&tag);
+        self.apply_keystream(nonce, &mut sealed[NONCE_BYTES..]);
         sealed
     }
 
@@ -72,21 +65,16 @@ impl PayloadKey {
         if sealed.len() > PAYLOAD_BYTES_MAX + SEAL_OVERHEAD {
             return Err(out_of_bounds);
         }
-        let (nonce, rest) = sealed.split_first_chunk::<NONCE_BYTES>().ok_or(out_of_bounds)?;
-        let (cipher, tag) = rest.split_last_chunk::<TAG_BYTES>().ok_or(out_of_bounds)?;
-        let mut plain = cipher.to_vec();
-        self.cipher
-            .decrypt_inout_detached(
-                &XNonce::from(*nonce),
-                core,
-                plain.as_mut_slice().into(),
-                &Tag::from(*tag),
-            )
-            .map_err(|_| SealError::Forged)?;
-        if self.nonce(core, &plain) != *nonce {
-            return Err(SealError::Forged);
-        }
-        Ok(plain)
+        let (nonce, ciphertext) = sealed.split_first_chunk::<NONCE_BYTES>().ok_or(out_of_bounds)?;
+        let mut plain = ciphertext.to_vec();
+        self.apply_keystream(*nonce, &mut plain);
+        if self.nonce(core, &plain) == *nonce { Ok(plain) } else { Err(SealError::Forged) }
+    }
+
+    fn apply_keystream(&self, nonce: [u8; NONCE_BYTES], bytes: &mut [u8]) {
+        XChaCha20::new(&Key::from(*self.cipher_key), &XNonce::from(nonce))
+            .try_apply_keystream(bytes)
+            .expect("a payload is far below the cipher's limit of 256 GiB");
     }
 
     fn nonce(&self, core: &[u8], plain: &[u8]) -> [u8; NONCE_BYTES] {
@@ -105,9 +93,8 @@ impl fmt::Debug for PayloadKey {
 }
 
 /// Bytes that sealing adds to a payload.
-pub(crate) const SEAL_OVERHEAD: usize = NONCE_BYTES + TAG_BYTES;
+pub(crate) const SEAL_OVERHEAD: usize = NONCE_BYTES;
 const NONCE_BYTES: usize = 24;
-const TAG_BYTES: usize = 16;
 
 #[cfg(test)]
 mod tests {
@@ -139,6 +126,6 @@ mod tests {
 
     #[test]
     fn too_few_bytes_are_refused() {
-        assert_eq!(PayloadKey::new([0; 32]).open(b"", &[0; SEAL_OVERHEAD - 1]), Err(SealError::Length(39)));
+        assert_eq!(PayloadKey::new([0; 32]).open(b"", &[0; SEAL_OVERHEAD - 1]), Err(SealError::Length(23)));
     }
 }

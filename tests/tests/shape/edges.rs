@@ -35,7 +35,7 @@ const PURE: &[(&str, &[&str])] = &[
         "reknit-types",
         &[
             "blake3",
-            "chacha20poly1305",
+            "chacha20",
             "data-encoding",
             "ed25519-dalek",
             "rand",

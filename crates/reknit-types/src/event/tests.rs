@@ -166,4 +166,4 @@ fn the_id_of_a_known_event_never_changes() {
     assert_eq!(events[1].id().to_string(), GOLDEN_ID);
 }
 
-const GOLDEN_ID: &str = "ci2vmudkwnnyymrizbxr6ymte7mibq6msdtyvs3b5rhoacwibana";
+const GOLDEN_ID: &str = "pi2cku2v7e4bmk3qhbuevqp35t6w4wsv3bpsagqwd7orplbff4ga";
