@@ -93,6 +93,17 @@ pub fn load(kind: CrdtKind, saved: &[u8]) -> Result<Box<dyn Crdt>, LoadError> {
     })
 }
 
+/// How many operations it takes at most to merge a delta, as it claims: run lengths let a small one hold very many. Cheap,
+/// for nothing is unpacked; a delta that is void for its shape counts as none.
+///
+/// One delta is bounded by [`limits`](crate::limits); whoever takes many at once has this to bound them together.
+pub fn cost(kind: CrdtKind, delta: &[u8]) -> u64 {
+    match kind {
+        CrdtKind::Register | CrdtKind::Counter | CrdtKind::Text => 1,
+        CrdtKind::Document => crate::document::cost(delta),
+    }
+}
+
 /// The state of a contested field: `edits` must be all deltas it ever received, in any order, each once or more.
 ///
 /// They are applied in the order of `(stamp, event id)`, deltas of one event in the order given. An edit whose place in

@@ -8,10 +8,12 @@ mod json;
 mod merge;
 mod path;
 
+pub(crate) use delta::cost;
+
 use crate::contract::{Applied, Crdt, Edit, FieldValue};
 use crate::error::{LoadError, Void};
 use crate::identity::{Identity, Origin, Place};
-use crate::limits::DOCUMENT_DEPTH_MAX;
+use crate::limits::{DOCUMENT_DEPTH_MAX, DOCUMENT_OPS_MAX};
 use crate::saved;
 use crate::waiting::Waiting;
 use automerge::transaction::CommitOptions;
@@ -43,6 +45,8 @@ pub struct Document {
     session: Option<Session>,
     /// Changes committed since the last [`Document::take_delta`].
     committed: Vec<Vec<u8>>,
+    /// How many operations it will claim, at most.
+    spent: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,6 +90,11 @@ pub enum DocumentError {
         /// Characters in the text.
         len: usize,
     },
+    /// One delta would hold too much.
+    #[error(
+        "one transaction cannot hold more than {DOCUMENT_OPS_MAX} operations on one document; commit, and go on in another"
+    )]
+    TooLarge,
     /// Nobody edits.
     #[error("the document was not opened for editing; call `open` first")]
     NotOpen,
@@ -98,7 +107,7 @@ impl Document {
     /// An empty document.
     pub fn new() -> Self {
         let doc = AutoCommit::new_with_encoding(TextEncoding::UnicodeCodePoint).with_actor(nobody());
-        Self { doc, merge: Merge::default(), session: None, committed: Vec::new() }
+        Self { doc, merge: Merge::default(), session: None, committed: Vec::new(), spent: 0 }
     }
 
     /// The document that [`Crdt::save`] returned these bytes for.
@@ -116,7 +125,7 @@ impl Document {
         }));
         let (doc, history) = loaded.ok().flatten().ok_or(LoadError::Damaged(CrdtKind::Document))?;
         let merge = Merge { history, waiting: saved.waiting, contested: saved.contested, replaying: false };
-        Ok(Self { doc, merge, session: None, committed: Vec::new() })
+        Ok(Self { doc, merge, session: None, committed: Vec::new(), spent: 0 })
     }
 
     /// Begins editing as `identity`. What was edited before and not taken is dropped from the next delta, so take it
@@ -129,6 +138,7 @@ impl Document {
         }
         self.commit();
         self.committed.clear();
+        self.spent = 0;
         self.doc.set_actor(session.actor.clone());
         self.session = Some(session);
     }
@@ -137,6 +147,7 @@ impl Document {
     pub fn take_delta(&mut self) -> Option<Vec<u8>> {
         self.commit();
         let nonce = self.session.as_ref()?.nonce;
+        self.spent = 0;
         let changes = std::mem::take(&mut self.committed);
         (!changes.is_empty()).then(|| delta::encode(nonce, &changes))
     }

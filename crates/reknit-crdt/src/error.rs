@@ -16,14 +16,6 @@ pub enum Void {
     /// The delta uses an identity that is not derived from its author and place.
     #[error("the delta uses an identity that is not its author's")]
     Identity,
-    /// The delta exceeds a limit.
-    #[error("the delta holds more {what} than the {limit} allowed")]
-    Limit {
-        /// What there is too much of.
-        what: &'static str,
-        /// The bound.
-        limit: u64,
-    },
 }
 
 /// A saved state does not load. Rebuild it from the log.

@@ -52,7 +52,7 @@ mod saved;
 mod text;
 mod waiting;
 
-pub use contract::{Applied, Crdt, Edit, FieldValue, empty, load, rebuild};
+pub use contract::{Applied, Crdt, Edit, FieldValue, cost, empty, load, rebuild};
 pub use counter::Counter;
 pub use document::{Document, DocumentError};
 pub use error::{LoadError, Void};

@@ -6,8 +6,11 @@ pub const TEXT_CLOCK_MAX: u32 = 1 << 30;
 pub const TEXT_PARTS_MAX: usize = 262_144;
 /// Changes in one delta of a document.
 pub const DOCUMENT_CHANGES_MAX: usize = 64;
-/// Operations in one change of a document.
+/// Operations in one delta of a document. Columns count apart, of which the longest decides; an operation counts again
+/// for each further value that it replaces, and for each [`DOCUMENT_KEY_BYTES`] of its key.
 pub const DOCUMENT_OPS_MAX: u64 = 1 << 20;
+/// Bytes of a key that make its operation count again.
+pub const DOCUMENT_KEY_BYTES: usize = 64;
 /// Nesting of a document.
 pub const DOCUMENT_DEPTH_MAX: usize = 64;
 /// Deltas of one field that wait for what they build on, before the field counts as contested.

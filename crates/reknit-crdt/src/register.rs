@@ -59,19 +59,9 @@ impl Register {
         Ok(delta)
     }
 
-    /// The value that `delta` writes, for a transaction that reads its own writes.
-    pub fn peek(delta: &[u8]) -> Result<Value, Void> {
-        Ok(decode_value(delta)?)
-    }
-
     /// The value, if one was ever written.
     pub fn get(&self) -> Option<&Value> {
         self.written.as_ref().map(|written| &written.value)
-    }
-
-    /// The value, if one was ever written.
-    pub fn into_value(self) -> Option<Value> {
-        self.written.map(|written| written.value)
     }
 
     /// The stamp of the write that won.

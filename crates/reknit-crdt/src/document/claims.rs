@@ -3,12 +3,14 @@
 //!
 //! Format: <https://automerge.org/automerge-binary-format-spec/>, change chunks.
 
-use crate::limits::DOCUMENT_OPS_MAX;
+use super::merge::ACTOR_BYTES;
+use crate::limits::{DOCUMENT_KEY_BYTES, DOCUMENT_OPS_MAX};
 use reknit_types::limits::PAYLOAD_BYTES_MAX;
 use reknit_types::{DecodeError, Reader};
 
-/// Refuses a change that is compressed, or claims too much.
-pub(crate) fn check(change: &[u8]) -> Result<(), DecodeError> {
+/// How many operations a change claims, before any is unpacked. Refuses one that is compressed, names actors as nobody
+/// is named, or claims too much.
+pub(crate) fn read(change: &[u8]) -> Result<u64, DecodeError> {
     let mut reader = Reader::new(change);
     reader.raw(MAGIC_BYTES + CHECKSUM_BYTES, "change")?;
     if reader.u8("chunk type")? != PLAIN_CHANGE {
@@ -20,25 +22,39 @@ pub(crate) fn check(change: &[u8]) -> Result<(), DecodeError> {
     for _ in 0..reader.count(PAYLOAD_BYTES_MAX, "dependencies")? {
         reader.array::<HASH_BYTES>("dependency")?;
     }
-    reader.bytes(PAYLOAD_BYTES_MAX, "actor")?;
+    actor(&mut reader)?;
     reader.varint("sequence number")?;
     reader.varint("first operation")?;
     signed(&mut reader)?;
     reader.bytes(PAYLOAD_BYTES_MAX, "message")?;
     for _ in 0..reader.count(PAYLOAD_BYTES_MAX, "actors")? {
-        reader.bytes(PAYLOAD_BYTES_MAX, "actor")?;
+        actor(&mut reader)?;
     }
     let columns = (0..reader.count(PAYLOAD_BYTES_MAX, "columns")?)
         .map(|_| Ok((reader.varint("column")?, reader.varint("column")?)))
         .collect::<Result<Vec<_>, DecodeError>>()?;
+    let mut most = 0;
     for (spec, len) in columns {
         let len = usize::try_from(len).map_err(|_| DecodeError::Short("column"))?;
-        let claimed = count(spec, reader.raw(len, "column")?)?;
-        if claimed > DOCUMENT_OPS_MAX {
-            return Err(DecodeError::TooLong { what: "operations", found: claimed, limit: DOCUMENT_OPS_MAX });
-        }
+        most = count(spec, reader.raw(len, "column")?)?.max(most);
     }
-    Ok(())
+    within(most)
+}
+
+/// Refuses more operations than a delta may hold.
+pub(crate) fn within(claimed: u64) -> Result<u64, DecodeError> {
+    if claimed > DOCUMENT_OPS_MAX {
+        return Err(DecodeError::TooLong { what: "operations", found: claimed, limit: DOCUMENT_OPS_MAX });
+    }
+    Ok(claimed)
+}
+
+/// Passes over an actor. Each operation unpacks a copy of those it names, so one that is longer than ours is refused.
+fn actor(reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+    match reader.bytes(PAYLOAD_BYTES_MAX, "actor")?.len() {
+        ACTOR_BYTES => Ok(()),
+        _ => Err(DecodeError::Invalid("actor")),
+    }
 }
 
 /// How many items a column claims; of a column of group sizes, how many their groups do.
@@ -80,9 +96,15 @@ fn value(kind: u64, reader: &mut Reader<'_>) -> Result<u64, DecodeError> {
     match kind {
         GROUP => Ok(reader.varint("group")?.max(1)),
         DELTA => signed(reader).map(|_| 1),
-        STRING => reader.bytes(PAYLOAD_BYTES_MAX, "string").map(|_| 1),
+        // Each item of a run unpacks a copy.
+        STRING => reader.bytes(PAYLOAD_BYTES_MAX, "string").map(|key| key_cost(key.len())),
         _ => reader.varint("value").map(|_| 1),
     }
+}
+
+/// How much an operation at a key counts.
+pub(crate) fn key_cost(len: usize) -> u64 {
+    1 + (len / DOCUMENT_KEY_BYTES) as u64
 }
 
 /// A signed LEB128 integer: two's complement, unlike ours.
@@ -113,11 +135,15 @@ const RAW: u64 = 7;
 
 #[cfg(test)]
 mod tests {
+    use super::super::delta;
     use super::*;
+    use crate::error::Void;
 
     /// A change that holds nothing but one column.
     fn change(spec: u8, column: &[u8]) -> Vec<u8> {
-        let mut body = vec![0, 1, 7, 1, 1, 0, 0, 0, 1, spec, column.len() as u8];
+        let mut body = vec![0, 16];
+        body.extend_from_slice(&[7; 16]);
+        body.extend_from_slice(&[1, 1, 0, 0, 0, 1, spec, column.len() as u8]);
         body.extend_from_slice(column);
         let mut bytes = vec![0x85, 0x6f, 0x4a, 0x83, 0, 0, 0, 0, PLAIN_CHANGE, body.len() as u8];
         bytes.append(&mut body);
@@ -135,10 +161,29 @@ mod tests {
             (0x70, with(&[1], &[])),
             (0x13, with(&[], &[1])),
         ] {
-            let refused = check(&change(spec, &column));
+            let refused = read(&change(spec, &column));
             assert!(matches!(refused, Err(DecodeError::TooLong { .. })), "{spec:x}: {refused:?}");
         }
-        assert_eq!(check(&change(0x42, &[3, 1, 0x7e, 1, 2])), Ok(()));
-        assert_eq!(check(&change(0x4a, &[])), Err(DecodeError::Invalid("column")));
+        assert_eq!(read(&change(0x42, &[3, 1, 0x7e, 1, 2])), Ok(5));
+        assert_eq!(read(&change(0x4a, &[])), Err(DecodeError::Invalid("column")));
+    }
+
+    #[test]
+    fn the_changes_of_a_delta_share_one_budget() {
+        // A run of 2^19 operations.
+        let half = change(0x42, &[0x80, 0x80, 0x20, 1]);
+        let delta = |count| delta::encode(1, &vec![half.clone(); count]);
+        assert_eq!(delta::cost(&delta(2)), DOCUMENT_OPS_MAX);
+        assert_eq!(delta::cost(&delta(3)), 0);
+        let refused = delta::decode(&delta(3)).err();
+        assert!(matches!(refused, Some(Void::Shape(DecodeError::TooLong { .. }))), "{refused:?}");
+    }
+
+    #[test]
+    fn a_run_of_a_long_key_counts_its_bytes() {
+        let key = b"k".repeat(64);
+        // A run of three.
+        let column = [&[3, 64], key.as_slice()].concat();
+        assert_eq!(read(&change(0x15, &column)), Ok(6));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::claims;
 use crate::error::Void;
-use crate::limits::{DOCUMENT_CHANGES_MAX, DOCUMENT_OPS_MAX};
+use crate::limits::DOCUMENT_CHANGES_MAX;
 use automerge::legacy::{Key, ObjectId, Op, OpId, OpType};
 use automerge::{ActorId, Change, ExpandedChange, ObjType, ScalarValue};
 use reknit_types::limits::PAYLOAD_BYTES_MAX;
@@ -28,21 +28,33 @@ pub(crate) fn encode(nonce: u64, changes: &[Vec<u8>]) -> Vec<u8> {
 
 /// The nonce and changes of a delta.
 pub(crate) fn decode(bytes: &[u8]) -> Result<(u64, Vec<Parsed>), Void> {
+    let (nonce, changes) = split(bytes)?;
+    claimed(&changes)?;
+    Ok((nonce, changes.into_iter().map(decode_change).collect::<Result<_, _>>()?))
+}
+
+/// How many operations a delta claims, before any is unpacked; 0 if it claims what no delta may.
+pub(crate) fn cost(bytes: &[u8]) -> u64 {
+    split(bytes).and_then(|(_, changes)| claimed(&changes)).unwrap_or(0)
+}
+
+fn split(bytes: &[u8]) -> Result<(u64, Vec<&[u8]>), DecodeError> {
     let mut reader = Reader::new(bytes);
     let nonce = u64::from_le_bytes(reader.array("nonce")?);
     let count = reader.count(DOCUMENT_CHANGES_MAX, "changes")?;
     if count == 0 {
-        return Err(Void::Shape(DecodeError::Invalid("document delta")));
+        return Err(DecodeError::Invalid("document delta"));
     }
-    let changes = (0..count)
-        .map(|_| decode_change(reader.bytes(PAYLOAD_BYTES_MAX, "change")?))
-        .collect::<Result<_, _>>()?;
+    let changes = (0..count).map(|_| reader.bytes(PAYLOAD_BYTES_MAX, "change")).collect::<Result<_, _>>()?;
     reader.finish()?;
     Ok((nonce, changes))
 }
 
+fn claimed(changes: &[&[u8]]) -> Result<u64, DecodeError> {
+    changes.iter().try_fold(0u64, |sum, change| claims::within(sum.saturating_add(claims::read(change)?)))
+}
+
 fn decode_change(bytes: &[u8]) -> Result<Parsed, Void> {
-    claims::check(bytes)?;
     let decoded = catch_unwind(AssertUnwindSafe(|| {
         let change = Change::try_from(bytes).map_err(|error| Void::Refused(error.to_string()))?;
         let expanded = change.decode();
@@ -56,9 +68,6 @@ fn decode_change(bytes: &[u8]) -> Result<Parsed, Void> {
         Ok(Parsed { change, refers_to })
     }));
     let parsed = decoded.unwrap_or_else(|_| Err(Void::Refused("automerge cannot decode it".to_owned())))?;
-    if parsed.change.len() as u64 > DOCUMENT_OPS_MAX {
-        return Err(Void::Limit { what: "operations", limit: DOCUMENT_OPS_MAX });
-    }
     if parsed.change.is_empty() {
         return Err(Void::Shape(DecodeError::Invalid("change")));
     }

@@ -1,8 +1,10 @@
 //! Editing a document by path.
 
+use super::claims::key_cost;
 use super::json::{self, Slot};
 use super::path::{self, Target};
 use super::{Document, DocumentError};
+use crate::limits::{DOCUMENT_CHANGES_MAX, DOCUMENT_OPS_MAX};
 use automerge::transaction::Transactable as _;
 use automerge::{ObjId, ObjType, Prop, ROOT, ReadDoc as _, ScalarValue, Value};
 use serde_json::Value as Json;
@@ -29,8 +31,9 @@ impl Document {
     pub fn set(&mut self, path: &str, value: &Json) -> Result<(), DocumentError> {
         self.begin()?;
         let Some(target) = path::target(&self.doc, path)? else { return self.set_root(value) };
-        json::check(value, path::parse(path)?.len())?;
+        let ops = json::check(value, path::parse(path)?.len())?;
         let slot = self.slot(&target, path)?;
+        self.spend(ops.saturating_add(self.replaced(&target.object, &slot)?))?;
         json::write(&mut self.doc, &target.object, slot, value)
     }
 
@@ -42,10 +45,11 @@ impl Document {
         if target.kind != ObjType::List {
             return Err(DocumentError::Kind { path: path.to_owned(), wanted: "an element of a list" });
         }
-        json::check(value, path::parse(path)?.len())?;
+        let ops = json::check(value, path::parse(path)?.len())?;
         let len = self.doc.length(&target.object);
         let at = if target.step == END { Some(len) } else { target.step.parse().ok() };
         let at = at.filter(|at| *at <= len).ok_or_else(missing)?;
+        self.spend(ops)?;
         json::write(&mut self.doc, &target.object, Slot::Between(at), value)
     }
 
@@ -56,6 +60,7 @@ impl Document {
         let target = path::target(&self.doc, path)?.ok_or_else(missing)?;
         let prop = path::existing(&self.doc, &target.object, target.kind, &target.step, path)?;
         self.doc.get(&target.object, prop.clone())?.ok_or_else(missing)?;
+        self.spend(self.held(&target.object, &prop)?)?;
         Ok(self.doc.delete(&target.object, prop)?)
     }
 
@@ -66,10 +71,15 @@ impl Document {
         let target = path::target(&self.doc, path)?.ok_or_else(missing)?;
         let prop = path::existing(&self.doc, &target.object, target.kind, &target.step, path)?;
         let refused = DocumentError::Kind { path: path.to_owned(), wanted: "a counter" };
+        let ops = self.held(&target.object, &prop)?;
         match self.doc.get(&target.object, prop.clone())? {
-            None => Ok(self.doc.put(&target.object, prop, ScalarValue::counter(by))?),
+            None => {
+                self.spend(ops)?;
+                Ok(self.doc.put(&target.object, prop, ScalarValue::counter(by))?)
+            }
             Some((Value::Scalar(scalar), _)) => match scalar.as_ref() {
                 ScalarValue::Counter(counter) if i64::from(counter).checked_add(by).is_some() => {
+                    self.spend(ops)?;
                     Ok(self.doc.increment(&target.object, prop, by)?)
                 }
                 _ => Err(refused),
@@ -84,6 +94,8 @@ impl Document {
         let missing = || DocumentError::Missing(path.to_owned());
         let target = path::target(&self.doc, path)?.ok_or_else(missing)?;
         let slot = self.slot(&target, path)?;
+        let ops = characters(text).saturating_add(1);
+        self.spend(ops.saturating_add(self.replaced(&target.object, &slot)?))?;
         let id = json::make(&mut self.doc, &target.object, slot, ObjType::Text)?;
         Ok(self.doc.splice_text(&id, 0, 0, text)?)
     }
@@ -101,7 +113,10 @@ impl Document {
         let (len, end) = (self.doc.length(&id), position.saturating_add(delete));
         let range = DocumentError::OutOfRange { end, len };
         match isize::try_from(delete) {
-            Ok(delete) if end <= len => Ok(self.doc.splice_text(&id, position, delete, insert)?),
+            Ok(deleted) if end <= len => {
+                self.spend(characters(insert).saturating_add(delete as u64))?;
+                Ok(self.doc.splice_text(&id, position, deleted, insert)?)
+            }
             _ => Err(range),
         }
     }
@@ -118,8 +133,13 @@ impl Document {
     }
 
     fn set_root(&mut self, value: &Json) -> Result<(), DocumentError> {
-        json::check(value, 0)?;
+        let ops = json::check(value, 0)?;
         let Json::Object(entries) = value else { return Err(DocumentError::Root) };
+        let mut spent = ops;
+        for key in self.doc.keys(ROOT) {
+            spent = spent.saturating_add(self.held(&ROOT, &Prop::Map(key))?);
+        }
+        self.spend(spent)?;
         let stale: Vec<String> = self.doc.keys(ROOT).filter(|key| !entries.contains_key(key)).collect();
         for key in stale {
             self.doc.delete(ROOT, key)?;
@@ -127,6 +147,27 @@ impl Document {
         entries.iter().try_for_each(|(key, value)| {
             json::write(&mut self.doc, &ROOT, Slot::Over(Prop::Map(key.clone())), value)
         })
+    }
+
+    /// How much replacing what is at a key or index counts: each of the values that were written there at once.
+    fn held(&self, object: &ObjId, prop: &Prop) -> Result<u64, DocumentError> {
+        let key = if let Prop::Map(key) = prop { key_cost(key.len()) } else { 1 };
+        Ok(self.doc.get_all(object, prop.clone())?.len() as u64 + key)
+    }
+
+    fn replaced(&self, object: &ObjId, slot: &Slot) -> Result<u64, DocumentError> {
+        if let Slot::Over(prop) = slot { self.held(object, prop) } else { Ok(0) }
+    }
+
+    /// Takes from what is left to the next delta, before anything is done: what it could not hold would be void at every
+    /// peer.
+    fn spend(&mut self, ops: u64) -> Result<(), DocumentError> {
+        let spent = self.spent.saturating_add(ops);
+        if spent > DOCUMENT_OPS_MAX || self.committed.len() >= DOCUMENT_CHANGES_MAX {
+            return Err(DocumentError::TooLarge);
+        }
+        self.spent = spent;
+        Ok(())
     }
 
     /// Where a value for the end of a path goes.
@@ -138,6 +179,10 @@ impl Document {
         }
         path::existing(&self.doc, &target.object, target.kind, &target.step, path).map(Slot::Over)
     }
+}
+
+fn characters(text: &str) -> u64 {
+    text.chars().count() as u64
 }
 
 /// The index after the last element of a list (RFC 6901).

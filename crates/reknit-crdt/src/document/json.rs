@@ -1,6 +1,7 @@
 //! Automerge values as JSON, and back.
 
 use super::DocumentError;
+use super::claims::key_cost;
 use crate::limits::DOCUMENT_DEPTH_MAX;
 use automerge::transaction::Transactable as _;
 use automerge::{AutoCommit, AutomergeError, ObjId, ObjType, Prop, ReadDoc as _, ScalarValue, Value};
@@ -141,15 +142,20 @@ pub(crate) fn make(
     }
 }
 
-/// Refuses what cannot be written, before anything is.
-pub(crate) fn check(value: &Json, depth: usize) -> Result<(), DocumentError> {
+/// Refuses what cannot be written, before anything is; returns how much writing it counts, as in
+/// [`DOCUMENT_OPS_MAX`](crate::limits::DOCUMENT_OPS_MAX).
+pub(crate) fn check(value: &Json, depth: usize) -> Result<u64, DocumentError> {
     if depth >= DOCUMENT_DEPTH_MAX {
         return Err(DocumentError::Depth);
     }
     match stored(value)? {
-        Stored::Scalar(_) => Ok(()),
-        Stored::List(items) => items.iter().try_for_each(|item| check(item, depth + 1)),
-        Stored::Map(entries) => entries.values().try_for_each(|item| check(item, depth + 1)),
+        Stored::Scalar(_) => Ok(1),
+        Stored::List(items) => {
+            items.iter().try_fold(1, |sum: u64, item| Ok(sum.saturating_add(check(item, depth + 1)?)))
+        }
+        Stored::Map(entries) => entries.iter().try_fold(1, |sum: u64, (key, item)| {
+            Ok(sum.saturating_add(key_cost(key.len())).saturating_add(check(item, depth + 1)?))
+        }),
     }
 }
 

@@ -103,7 +103,7 @@ impl Merge {
         }
     }
 
-    /// Decides about one delta, and puts the changes of one that fits into the batch.
+    /// Decides about one delta, and puts the changes of one that fits into the batch: all of them, or none.
     fn admit(
         &mut self,
         doc: &mut AutoCommit,
@@ -119,27 +119,43 @@ impl Merge {
         if self.contested {
             return Ok(Applied::Contested);
         }
-        let mut answer = Applied::Known;
+        let (mark, held) = (self.history.mark(&actor), batch.changes.len());
+        let verdict = self.admit_all(doc, batch, changes);
+        if !matches!(verdict, Ok(Verdict::Fits | Verdict::Known)) {
+            self.history.return_to(mark);
+            batch.truncate(held);
+        }
+        match verdict? {
+            Verdict::Fits => return Ok(Applied::Merged),
+            Verdict::Known => return Ok(Applied::Known),
+            Verdict::Overlaps if self.replaying => return Ok(Applied::Known),
+            Verdict::Overlaps => self.contested = true,
+            Verdict::Waits => self.contested |= !self.waiting.keep(edit),
+        }
+        Ok(if self.contested { Applied::Contested } else { Applied::Waiting })
+    }
+
+    /// Puts changes into the batch until one does not fit; says what became of them together.
+    fn admit_all(
+        &mut self,
+        doc: &mut AutoCommit,
+        batch: &mut Batch,
+        changes: Vec<Parsed>,
+    ) -> Result<Verdict, Void> {
+        let mut together = Verdict::Known;
         for parsed in changes {
             match self.judge(doc, batch, &parsed)? {
                 Verdict::Known => {}
                 Verdict::Fits => {
-                    self.history.add(&actor, parsed.change.start_op().get(), parsed.change.max_op());
-                    batch.push(parsed.change);
-                    answer = Applied::Merged;
+                    let change = parsed.change;
+                    self.history.add(change.actor_id(), change.start_op().get(), change.max_op());
+                    batch.push(change);
+                    together = Verdict::Fits;
                 }
-                Verdict::Waits => {
-                    self.contested |= !self.waiting.keep(edit);
-                    return Ok(if self.contested { Applied::Contested } else { Applied::Waiting });
-                }
-                Verdict::Overlaps if self.replaying => {}
-                Verdict::Overlaps => {
-                    self.contested = true;
-                    return Ok(Applied::Contested);
-                }
+                verdict => return Ok(verdict),
             }
         }
-        Ok(answer)
+        Ok(together)
     }
 
     fn judge(&self, doc: &mut AutoCommit, batch: &Batch, parsed: &Parsed) -> Result<Verdict, Void> {
@@ -173,6 +189,13 @@ impl Batch {
     fn push(&mut self, change: Change) {
         self.max_ops.insert(change.hash(), change.max_op());
         self.changes.push(change);
+    }
+
+    /// Takes out again all but the first changes.
+    fn truncate(&mut self, held: usize) {
+        for change in self.changes.drain(held..) {
+            self.max_ops.remove(&change.hash());
+        }
     }
 
     /// The greatest operation number of a change that is merged or about to be.

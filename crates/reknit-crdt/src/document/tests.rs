@@ -1,4 +1,5 @@
 use super::*;
+use crate::limits::DOCUMENT_CHANGES_MAX;
 use automerge::Change;
 use automerge::legacy::{ElementId, Key, ObjectId, OpId, OpType};
 use proptest::prelude::*;
@@ -56,9 +57,7 @@ fn forgeries() -> impl Strategy<Value = Vec<(usize, Forgery)>> {
 
 /// The delta of a liar: a real change with forged parts; `None` if not even automerge would encode it.
 fn forge(delta: &[u8], forgeries: &[(usize, Forgery)], other: &ActorId) -> Option<Vec<u8>> {
-    let mut reader = Reader::new(&delta[9..]);
-    let bytes = reader.bytes(1 << 20, "change").unwrap();
-    let mut change = Change::try_from(bytes).unwrap().decode();
+    let mut change = Change::try_from(&change_of(delta)[..]).unwrap().decode();
     let own = change.actor_id.clone();
     let id = |number: u64, mine: bool| OpId(number, if mine { own.clone() } else { other.clone() });
     for (at, forgery) in forgeries {
@@ -88,7 +87,109 @@ fn forge(delta: &[u8], forgeries: &[(usize, Forgery)], other: &ActorId) -> Optio
     Some(delta::encode(1, &[bytes]))
 }
 
+/// The change in a delta of one.
+fn change_of(delta: &[u8]) -> Vec<u8> {
+    Reader::new(&delta[9..]).bytes(1 << 20, "change").unwrap().to_vec()
+}
+
+/// What a document that received these ends with.
+fn settled(edits: &[Edit<'_>]) -> FieldValue {
+    let (name, mut document) = (name(), Document::new());
+    for edit in edits {
+        let _ = document.apply(&place(&name), &edit.origin, edit.delta);
+    }
+    if document.is_contested() {
+        crate::rebuild(CrdtKind::Document, &place(&name), edits).value()
+    } else {
+        document.value()
+    }
+}
+
 proptest! {
+    /// A delta of several changes is merged as a whole or not at all, and whatever its parts are, in any order.
+    #[test]
+    fn a_delta_of_several_changes_is_merged_whole_or_not_at_all(
+        count in 1usize..4, forgeries in forgeries(), forged in 0usize..4, order in any::<[u8; 5]>(), alone: bool,
+    ) {
+        let name = name();
+        let mut honest = opened(AUTHOR);
+        honest.set("", &json!({"map": {"a": 1}, "list": [1, 2, 3]})).unwrap();
+        let base = honest.take_delta().unwrap();
+        let mut liar = opened(LIAR);
+        liar.apply(&place(&name), &origin(AUTHOR, 1), &base).unwrap();
+        let mut parts: Vec<Vec<u8>> = (0..count).map(|number| {
+            liar.insert("/list/1", &json!({"number": number})).unwrap();
+            liar.take_delta().unwrap()
+        }).collect();
+        let honest_first = parts[0].clone();
+        let other = actor_of(&place(&name), AUTHOR, 1);
+        if let Some(part) = parts.get_mut(forged) {
+            let Some(lie) = forge(part, &forgeries, &other) else { return Ok(()) };
+            *part = lie;
+        }
+        let whole = delta::encode(1, &parts.iter().map(|part| change_of(part)).collect::<Vec<_>>());
+
+        let mut document = Document::new();
+        document.apply(&place(&name), &origin(AUTHOR, 1), &base).unwrap();
+        let before = (document.to_json(), document.merge.history.clone());
+        if document.apply(&place(&name), &origin(LIAR, 2), &whole) != Ok(Applied::Merged) {
+            prop_assert_eq!((document.to_json(), document.merge.history.clone()), before);
+        }
+
+        let mut edits = vec![(origin(AUTHOR, 1), &base), (origin(LIAR, 2), &whole)];
+        edits.extend(alone.then_some((origin(LIAR, 3), &honest_first)));
+        edits.extend(parts.last().map(|part| (origin(LIAR, 4), part)));
+        let edits: Vec<Edit<'_>> = edits.into_iter().map(|(origin, delta)| Edit { origin, delta }).collect();
+        let mut turned: Vec<_> = edits.iter().copied().zip(order).collect();
+        turned.sort_by_key(|(_, turn)| *turn);
+        let turned: Vec<Edit<'_>> = turned.into_iter().map(|(edit, _)| edit).collect();
+        prop_assert_eq!(settled(&edits), settled(&turned));
+    }
+
+    /// What is counted before an edit is never less than what its delta claims, or an honest delta could be void.
+    #[test]
+    fn a_delta_claims_no_more_than_was_counted(
+        edits in prop::collection::vec((0u8..9, 0usize..4, 0usize..200), 1..30), twice: bool,
+    ) {
+        let name = name();
+        let mut base = opened(LIAR);
+        base.set("", &json!({"list": [1, 2, 3], "map": {}, "count": {"$counter": 1}})).unwrap();
+        base.set_text("/text", "some text").unwrap();
+        let base = base.take_delta().unwrap();
+        let mut document = opened(AUTHOR);
+        document.apply(&place(&name), &origin(LIAR, 1), &base).unwrap();
+        if twice {
+            // Values written at once, all of which the next write replaces.
+            for number in 2..6 {
+                let mut other = Document::new();
+                other.open(&place(&name), &Identity { author: LIAR, nonce: u64::from(number) });
+                other.apply(&place(&name), &origin(LIAR, 1), &base).unwrap();
+                let _ = other.set("/list/0", &json!(number));
+                let _ = other.set("/map/k", &json!(number));
+                let _ = other.set("/count", &json!({"$counter": number}));
+                let delta = other.take_delta().unwrap();
+                document.apply(&place(&name), &origin(LIAR, number), &delta).unwrap();
+            }
+        }
+        for (choice, at, len) in edits {
+            let key = format!("/map/{}", "k".repeat(len));
+            let _ = match choice {
+                0 => document.set(&key, &json!(len)),
+                1 => document.set(&key, &json!({ key.as_str(): [1, { "": len }] })),
+                2 => document.remove(&key),
+                3 => document.set(&format!("/list/{at}"), &json!([len])),
+                4 => document.insert(&format!("/list/{at}"), &json!(len)),
+                5 => document.increment("/count", 1),
+                6 => document.splice_text("/text", at, at, &"é".repeat(len)),
+                7 => document.set_text(&key, "text"),
+                _ => document.set("", &json!({ "list": [1, 2], key.as_str(): 1 })),
+            };
+        }
+        let spent = document.spent;
+        let claimed = document.take_delta().map_or(0, |delta| cost(&delta));
+        prop_assert!(claimed <= spent, "{claimed} claimed, {spent} counted");
+    }
+
     /// No forged change gets past the checks and does harm: neither to who merges it, nor to what is saved, nor to the
     /// agreement of those that merge in another order.
     #[test]
@@ -125,7 +226,7 @@ proptest! {
             }
             let reloaded = Document::load(&document.save()).unwrap();
             assert_eq!(reloaded.value(), document.value());
-            if document.is_contested() { Document::replay(&place(&name), &order).value() } else { document.value() }
+            if document.is_contested() { crate::rebuild(CrdtKind::Document, &place(&name), &order).value() } else { document.value() }
         });
         prop_assert_eq!(&values[0], &values[1]);
     }
@@ -182,4 +283,34 @@ fn equal_edits_make_equal_bytes() {
         document.take_delta().unwrap()
     });
     assert_eq!(deltas[0], deltas[1]);
+}
+
+#[test]
+fn an_edit_that_no_delta_could_hold_is_refused_and_leaves_the_document_as_it_was() {
+    let mut document = opened(AUTHOR);
+    document.set("/kept", &json!(1)).unwrap();
+    let nulls = vec![json!(null); 1_100_000];
+    assert!(matches!(document.set("/list", &json!(nulls)), Err(DocumentError::TooLarge)));
+    assert!(matches!(document.set_text("/text", &"x".repeat(1 << 20)), Err(DocumentError::TooLarge)));
+    assert_eq!(document.to_json(), json!({"kept": 1}));
+    let delta = document.take_delta().unwrap();
+    let mut other = Document::new();
+    assert_eq!(other.apply(&place(&name()), &origin(AUTHOR, 1), &delta), Ok(Applied::Merged));
+    assert_eq!(other.to_json(), document.to_json());
+}
+
+#[test]
+fn edits_between_merges_fill_a_delta_too() {
+    let name = name();
+    let (mut document, mut other) = (opened(AUTHOR), opened(LIAR));
+    for number in 0..DOCUMENT_CHANGES_MAX {
+        document.set("/mine", &json!(number)).unwrap();
+        other.set("/theirs", &json!(number)).unwrap();
+        document.apply(&place(&name), &origin(LIAR, 1), &other.take_delta().unwrap()).unwrap();
+    }
+    assert!(matches!(document.set("/mine", &json!("more")), Err(DocumentError::TooLarge)));
+    let delta = document.take_delta().unwrap();
+    assert_eq!(other.apply(&place(&name), &origin(AUTHOR, 2), &delta), Ok(Applied::Merged));
+    assert_eq!(other.to_json(), document.to_json());
+    document.set("/mine", &json!("more")).unwrap();
 }
