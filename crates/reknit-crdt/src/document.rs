@@ -9,6 +9,7 @@ mod merge;
 mod path;
 
 pub(crate) use delta::cost;
+pub(crate) use merge::check;
 
 use crate::contract::{Applied, Crdt, Edit, FieldValue};
 use crate::error::{LoadError, Void};

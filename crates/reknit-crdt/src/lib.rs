@@ -41,6 +41,7 @@
 //! assert_eq!(there.value(), FieldValue::Text("hello".to_owned()));
 //! ```
 
+mod alone;
 mod contract;
 mod counter;
 mod document;
@@ -52,6 +53,7 @@ mod saved;
 mod text;
 mod waiting;
 
+pub use alone::check;
 pub use contract::{Applied, Crdt, Edit, FieldValue, cost, empty, load, rebuild};
 pub use counter::Counter;
 pub use document::{Document, DocumentError};

@@ -11,6 +11,8 @@ mod seams;
 mod update;
 mod words;
 
+pub(crate) use merge::check;
+
 use crate::contract::{Applied, Crdt, Edit, FieldValue};
 use crate::error::{LoadError, Void};
 use crate::identity::{Identity, Origin, Place};

@@ -7,6 +7,7 @@ use crate::row::{Cell, Verdict};
 use crate::store::{Batch, Reads, Table, View};
 use reknit_crdt::{Counter, Crdt, Origin, Place, Register, Void};
 use reknit_types::{CrdtKind, EntityEdit, EntityId, Name, Op, Transaction};
+use std::collections::BTreeSet;
 
 /// What one event did to one entity.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,6 +67,7 @@ impl Applying<'_> {
             fields: vec![],
             what: What::Updated,
         };
+        let mut fields = BTreeSet::new();
         for op in &edit.ops {
             if let Some(what) = self.lifecycle(&key, op)? {
                 change.what = what;
@@ -73,7 +75,7 @@ impl Applying<'_> {
             if let Op::Edit { field, kind, delta } = op {
                 let cell = CellKey { row: key.clone(), field: field.clone(), kind: *kind };
                 self.edit(&cell, delta, *number)?;
-                if !change.fields.contains(field) {
+                if fields.insert(field) {
                     change.fields.push(field.clone());
                 }
             }

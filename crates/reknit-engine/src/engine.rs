@@ -15,8 +15,8 @@ use crate::write::Writing;
 use rand::Rng;
 use rand_chacha::ChaCha20Rng;
 use reknit_access::{Action, Role, SpaceKeys, Ticket, invite};
-use reknit_crdt::Identity;
-use reknit_types::{DeviceId, DeviceKey, Dot, Kind, SpaceId, Transaction};
+use reknit_crdt::{Identity, Origin};
+use reknit_types::{DeviceId, DeviceKey, Dot, EventId, Kind, SpaceId, Stamp, Transaction};
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -284,6 +284,7 @@ impl Engine {
             fields.into_iter().for_each(|(key, field)| self.cells.keep_field(key, field));
             return Ok(None);
         }
+        self.check(&transaction)?;
         turn.effects.durable |= durability == Durability::Durable;
         let index = self.space(no)?.log.len();
         let dot = self.write(turn, no, Kind::Data, transaction.encode())?;
@@ -306,8 +307,16 @@ impl Engine {
         if transaction.edits.is_empty() {
             return Ok(None);
         }
+        self.check(&transaction)?;
         turn.effects.durable |= durability == Durability::Durable;
         self.write(turn, no, Kind::Data, transaction.encode()).map(Some)
+    }
+
+    /// Whether a transaction of this device has an effect, and the same at every peer.
+    fn check(&self, transaction: &Transaction) -> Result<(), TxError> {
+        let (author, stamp) = (self.device.id(), Stamp::from_u128(0));
+        // What is void by itself is so whatever the stamp and id.
+        crate::tx::check(transaction, Origin { author, stamp, event: EventId::from_bytes([0; 32]) })
     }
 
     fn may_write(&self, no: SpaceNo) -> Result<(), EngineError> {

@@ -90,6 +90,16 @@ pub enum TxError {
         /// The bound.
         limit: usize,
     },
+    /// The edits of a text or document are too many for one event.
+    #[error("the edits of field {field} of entity {entity} do not fit into one transaction: {why}; split it")]
+    Unfit {
+        /// The entity.
+        entity: EntityId,
+        /// The field.
+        field: Name,
+        /// What is wrong with them.
+        why: String,
+    },
     /// The state it works on could not be read.
     #[error("the state could not be read: {0}")]
     Read(String),

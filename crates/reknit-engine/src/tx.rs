@@ -15,8 +15,8 @@ use crate::layout::{CellKey, RowKey, SpaceNo};
 use crate::read::Entity;
 use crate::row::{Cell, Row};
 use rand_chacha::ChaCha20Rng;
-use reknit_crdt::{Crdt, Identity};
-use reknit_types::limits::TRANSACTION_ENTITIES_MAX;
+use reknit_crdt::{Crdt, Edit, Identity, Origin, Place};
+use reknit_types::limits::{TRANSACTION_ENTITIES_MAX, TRANSACTION_OPS_MAX};
 use reknit_types::{CrdtKind, EntityEdit, EntityId, Name, Op, Transaction};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -28,6 +28,11 @@ pub struct TxState {
     fields: BTreeMap<CellKey, OpenField>,
     edits: Vec<EntityEdit>,
     places: BTreeMap<RowKey, usize>,
+    /// Operations in `edits`.
+    ops: usize,
+    /// The operations of which only the last counts, as they all have the stamp of the event: which entity, which
+    /// register (none for deletions and restorations), and where among the entity's operations.
+    last: BTreeMap<(usize, Option<Name>), usize>,
 }
 
 /// A transaction in progress.
@@ -154,8 +159,21 @@ impl<'a> Tx<'a> {
 
     fn record(&mut self, key: &RowKey, op: Op) -> Result<(), TxError> {
         self.enlist(key)?;
-        let at = self.state.places[key];
-        self.state.edits[at].ops.push(op);
+        let state = &mut *self.state;
+        let at = state.places[key];
+        let ops = &mut state.edits[at].ops;
+        if let Some(place) = overrules(&op).map(|what| (at, what)) {
+            if let Some(earlier) = state.last.get(&place) {
+                ops[*earlier] = op;
+                return Ok(());
+            }
+            state.last.insert(place, ops.len());
+        }
+        if state.ops >= TRANSACTION_OPS_MAX {
+            return Err(TxError::TooLarge { what: "operations", limit: TRANSACTION_OPS_MAX });
+        }
+        state.ops += 1;
+        ops.push(op);
         Ok(())
     }
 
@@ -176,6 +194,15 @@ impl<'a> Tx<'a> {
     }
 }
 
+/// What the operation decides alone, so that it takes the place of an earlier one.
+fn overrules(op: &Op) -> Option<Option<Name>> {
+    match op {
+        Op::Delete | Op::Restore => Some(None),
+        Op::Edit { field, kind: CrdtKind::Register, .. } => Some(Some(field.clone())),
+        Op::Create | Op::Edit { .. } => None,
+    }
+}
+
 impl TxState {
     /// Ends the transaction: what it did, and the fields it opened.
     pub(crate) fn finish(mut self) -> (Transaction, BTreeMap<CellKey, OpenField>) {
@@ -188,6 +215,32 @@ impl TxState {
         self.edits.retain(|edit| !edit.ops.is_empty());
         (Transaction { edits: self.edits }, self.fields)
     }
+}
+
+/// Whether a transaction will have the effect that it had while it was made, at every peer. Texts and documents give
+/// their deltas away at the end only.
+pub(crate) fn check(transaction: &Transaction, origin: Origin) -> Result<(), TxError> {
+    let too_large = |what, limit| Err(TxError::TooLarge { what, limit });
+    if transaction.edits.len() > TRANSACTION_ENTITIES_MAX {
+        return too_large("entities", TRANSACTION_ENTITIES_MAX);
+    }
+    if transaction.edits.iter().map(|edit| edit.ops.len()).sum::<usize>() > TRANSACTION_OPS_MAX {
+        return too_large("operations", TRANSACTION_OPS_MAX);
+    }
+    for edit in &transaction.edits {
+        for op in &edit.ops {
+            let Op::Edit { field, kind: kind @ (CrdtKind::Text | CrdtKind::Document), delta } = op else {
+                continue;
+            };
+            let place = Place { entity: edit.entity, field };
+            reknit_crdt::check(*kind, &place, &Edit { origin, delta }).map_err(|void| TxError::Unfit {
+                entity: edit.entity,
+                field: field.clone(),
+                why: void.to_string(),
+            })?;
+        }
+    }
+    Ok(())
 }
 
 /// A transaction that outlives one call: it works on one state of the store for as long as it takes, and its edits

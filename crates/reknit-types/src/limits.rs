@@ -8,8 +8,8 @@ pub const PAYLOAD_BYTES_MAX: usize = 1 << 20;
 pub const NAME_BYTES_MAX: usize = 128;
 /// Entities that one transaction may touch.
 pub const TRANSACTION_ENTITIES_MAX: usize = 65_536;
-/// Operations on one entity in one transaction.
-pub const ENTITY_OPS_MAX: usize = 65_536;
+/// Operations in one transaction, on all its entities together.
+pub const TRANSACTION_OPS_MAX: usize = 65_536;
 /// Nesting of a register's value.
 pub const VALUE_DEPTH_MAX: usize = 32;
 /// Elements of one list or map inside a register's value.

@@ -2,7 +2,7 @@
 
 use crate::codec::{DecodeError, Reader, Writer};
 use crate::ids::EntityId;
-use crate::limits::{ENTITY_OPS_MAX, NAME_BYTES_MAX, PAYLOAD_BYTES_MAX, TRANSACTION_ENTITIES_MAX};
+use crate::limits::{NAME_BYTES_MAX, PAYLOAD_BYTES_MAX, TRANSACTION_ENTITIES_MAX, TRANSACTION_OPS_MAX};
 use std::fmt;
 use std::sync::Arc;
 use thiserror::Error;
@@ -172,7 +172,8 @@ impl Transaction {
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(bytes);
         let count = reader.count(TRANSACTION_ENTITIES_MAX, "entities in a transaction")?;
-        let edits = (0..count).map(|_| decode_edit(&mut reader)).collect::<Result<_, _>>()?;
+        let mut room = TRANSACTION_OPS_MAX;
+        let edits = (0..count).map(|_| decode_edit(&mut reader, &mut room)).collect::<Result<_, _>>()?;
         reader.finish()?;
         Ok(Self { edits })
     }
@@ -191,10 +192,12 @@ fn encode_op(op: &Op, writer: &mut Writer) {
     };
 }
 
-fn decode_edit(reader: &mut Reader<'_>) -> Result<EntityEdit, DecodeError> {
+/// `room` is how many operations more the transaction may hold.
+fn decode_edit(reader: &mut Reader<'_>, room: &mut usize) -> Result<EntityEdit, DecodeError> {
     let collection = Name::decode(reader)?;
     let entity = EntityId::from_bytes(reader.array("entity id")?);
-    let count = reader.count(ENTITY_OPS_MAX, "operations on an entity")?;
+    let count = reader.count(*room, "operations in a transaction")?;
+    *room -= count;
     let ops = (0..count).map(|_| decode_op(reader)).collect::<Result<_, _>>()?;
     Ok(EntityEdit { collection, entity, ops })
 }
@@ -265,6 +268,25 @@ mod tests {
             if let Ok(transaction) = Transaction::decode(&bytes) {
                 prop_assert_eq!(transaction.encode(), bytes);
             }
+        }
+    }
+
+    #[test]
+    fn a_transaction_of_too_many_operations_does_not_decode_however_they_are_spread() {
+        let edit = |entity: u8, count| EntityEdit {
+            collection: Name::new("notes").unwrap(),
+            entity: EntityId::from_bytes([entity; 16]),
+            ops: vec![Op::Create; count],
+        };
+        for spread in [vec![1, TRANSACTION_OPS_MAX - 1], vec![TRANSACTION_OPS_MAX]] {
+            let edits = (0u8..).zip(spread).map(|(entity, count)| edit(entity, count));
+            let mut transaction = Transaction { edits: edits.collect() };
+            assert_eq!(Transaction::decode(&transaction.encode()).unwrap(), transaction);
+            transaction.edits.push(edit(9, 1));
+            assert!(matches!(
+                Transaction::decode(&transaction.encode()),
+                Err(DecodeError::TooLong { what: "operations in a transaction", .. })
+            ));
         }
     }
 

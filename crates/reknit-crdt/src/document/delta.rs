@@ -118,3 +118,16 @@ fn is_used(op: &Op) -> bool {
         OpType::MarkBegin(_) | OpType::MarkEnd(_) => false,
     }
 }
+
+/// The nonce of a delta and the actors of its changes, of which only the outside is looked at.
+pub(crate) fn skim(bytes: &[u8]) -> Result<(u64, Vec<ActorId>), Void> {
+    let (nonce, changes) = split(bytes)?;
+    claimed(&changes)?;
+    Ok((nonce, changes.into_iter().map(actor).collect::<Result<_, _>>()?))
+}
+
+fn actor(change: &[u8]) -> Result<ActorId, Void> {
+    let parsed = catch_unwind(|| Change::try_from(change).map_err(|error| Void::Refused(error.to_string())));
+    let parsed = parsed.unwrap_or_else(|_| Err(Void::Refused("automerge cannot decode it".to_owned())))?;
+    Ok(parsed.actor_id().clone())
+}

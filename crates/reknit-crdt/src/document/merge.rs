@@ -226,6 +226,13 @@ impl Batch {
     }
 }
 
+/// Whether a delta is void by itself, as far as that is cheaply told: its operations are not unpacked.
+pub(crate) fn check(place: &Place<'_>, edit: &Edit<'_>) -> Result<(), Void> {
+    let (nonce, actors) = delta::skim(edit.delta)?;
+    let actor = actor_of(place, edit.origin.author, nonce);
+    if actors.iter().all(|found| *found == actor) { Ok(()) } else { Err(Void::Identity) }
+}
+
 /// The automerge actor of an author in a session.
 pub(crate) fn actor_of(place: &Place<'_>, author: DeviceId, nonce: u64) -> ActorId {
     let hash = place.identify(author, nonce);

@@ -122,6 +122,12 @@ impl Merge {
     }
 }
 
+/// Whether a delta is void by itself.
+pub(crate) fn check(place: &Place<'_>, edit: &Edit<'_>) -> Result<(), Void> {
+    Delta::decode(edit.delta, |nonce| client_of(place, edit.origin.author, nonce))?;
+    Ok(())
+}
+
 /// The yrs client id of an author in a session.
 pub(crate) fn client_of(place: &Place<'_>, author: DeviceId, nonce: u64) -> u64 {
     prefix(&place.identify(author, nonce)) & super::delta::CLIENT_MAX

@@ -54,12 +54,10 @@ impl<'t, 'a> EntityMut<'t, 'a> {
         let origin = self.provisional();
         let place = Place { entity: self.key.entity, field: &field };
         let row = self.tx.row_mut(&self.key)?;
-        let cell =
-            row.cells.entry((field.clone(), CrdtKind::Register)).or_insert(Cell::Register(Register::new()));
-        if let Cell::Register(register) = cell {
-            // Within the transaction its own write is the latest; the event gives it its real stamp.
-            register.apply(&place, &origin, &delta).map_err(|void| TxError::Read(void.to_string()))?;
-        }
+        // Within the transaction its own write is the latest; the event gives it its real stamp.
+        let mut register = Register::new();
+        register.apply(&place, &origin, &delta).map_err(|void| TxError::Read(void.to_string()))?;
+        row.cells.insert((field.clone(), CrdtKind::Register), Cell::Register(register));
         self.tx.record(&self.key, Op::Edit { field, kind: CrdtKind::Register, delta })?;
         Ok(self)
     }

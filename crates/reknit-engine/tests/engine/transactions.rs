@@ -2,7 +2,7 @@ use crate::support::{HOME, family, name};
 use reknit_crdt::FieldValue;
 use reknit_engine::store::{Durability, Store};
 use reknit_engine::{EngineError, Input, LongTx, Reply, TxError};
-use reknit_types::EntityId;
+use reknit_types::{CrdtKind, EntityEdit, EntityId, Op, Transaction, Value};
 
 const ID: EntityId = EntityId::from_bytes([3; 16]);
 
@@ -132,4 +132,79 @@ fn transactions_of_one_round_build_on_each_other() {
     let note = &world.contents(1)[0];
     assert_eq!(note.fields[&name("count")], FieldValue::Counter(100));
     assert_eq!(note.fields[&name("body")], FieldValue::Text("x".repeat(100)));
+}
+
+/// All writes of a transaction have one stamp; the last one counts all the same.
+#[test]
+fn of_two_writes_in_one_transaction_the_later_wins() {
+    let values = [
+        true.into(),
+        false.into(),
+        9i64.into(),
+        1i64.into(),
+        Value::from("b"),
+        Value::from("a"),
+        Value::Null,
+    ];
+    let mut world = family(7, 2);
+    for (first, last) in values.iter().flat_map(|first| values.iter().map(move |last| (first, last))) {
+        let (first, second) = (first.clone(), last.clone());
+        world.transact(0, move |tx| {
+            let mut note = tx.entity("notes", ID)?;
+            note.set("done", first)?.set("other", 1i64)?.set("done", second.clone())?;
+            assert_eq!(note.get("done")?, Some(FieldValue::Register(Some(second))));
+            Ok(())
+        });
+        let expected = FieldValue::Register(Some(last.clone()));
+        assert_eq!(world.contents(0)[0].fields[&name("done")], expected);
+    }
+    world.converge();
+}
+
+#[test]
+fn of_deleting_and_restoring_in_one_transaction_the_later_wins() {
+    let mut world = family(8, 2);
+    world.transact(0, |tx| {
+        let mut note = tx.entity("notes", ID)?;
+        note.set("title", "here")?;
+        note.delete()?;
+        note.restore()
+    });
+    assert!(!world.contents(0)[0].deleted);
+    world.transact(0, |tx| {
+        let mut note = tx.entity("notes", ID)?;
+        note.delete()?;
+        note.restore()?;
+        assert!(note.exists()?);
+        note.delete()
+    });
+    assert!(world.contents(0)[0].deleted);
+    world.converge();
+}
+
+/// What no peer would give effect to is refused, and nothing of it is written.
+#[test]
+fn a_transaction_too_large_for_an_event_is_refused() {
+    let mut world = family(9, 1);
+    let events = world.status(0).events;
+    let many = world.try_transact(0, |tx| {
+        let mut note = tx.entity("notes", ID)?;
+        (0..70_000).try_for_each(|n| note.set(&format!("f{n}"), true).map(|_| ()))
+    });
+    assert!(matches!(many, Err(EngineError::Tx(TxError::TooLarge { what: "operations", .. }))), "{many:?}");
+    for kind in [CrdtKind::Text, CrdtKind::Document] {
+        let ops = vec![Op::Edit { field: name("body"), kind, delta: vec![7; 40] }];
+        let edits = vec![EntityEdit { collection: name("notes"), entity: ID, ops }];
+        let (transaction, durability) = (Transaction { edits }, Durability::Durable);
+        let unfit = world.ask(0, |request| Input::Commit { request, space: HOME, transaction, durability });
+        assert!(matches!(unfit, Err(EngineError::Tx(TxError::Unfit { .. }))), "{unfit:?}");
+    }
+    assert_eq!((world.status(0).events, world.status(0).voids), (events, 0));
+    // As many as fit are one event, and the field that was refused can be edited.
+    world.transact(0, |tx| {
+        let mut note = tx.entity("notes", ID)?;
+        (0..60_000).try_for_each(|n| note.set(&format!("f{n}"), true).map(|_| ()))?;
+        note.document("tree")?.set("/list", 1).map(|_| ())
+    });
+    assert_eq!((world.status(0).events, world.status(0).voids), (events + 1, 0));
 }
