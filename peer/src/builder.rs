@@ -2,6 +2,7 @@
 
 use crate::clock::Clock;
 use crate::core::{Core, Parts, Task};
+use crate::ending::Ending;
 use crate::error::Error;
 use crate::network::Network;
 use crate::peer::Peer;
@@ -10,7 +11,7 @@ use crate::streams::Streams;
 use rand::rngs::SysRng;
 use rand::{SeedableRng, TryRng};
 use rand_chacha::ChaCha20Rng;
-use reknit_engine::store::{Batch, Durability, MemoryStore, Store, Table};
+use reknit_engine::store::{Batch, Durability, MemoryStore, Store, StoreError, Table};
 use reknit_engine::{Config, Engine, Input};
 use reknit_net::{Multiaddr, Net, NetConfig};
 use reknit_store::{Options, RedbStore};
@@ -118,7 +119,11 @@ impl PeerBuilder {
     /// # Errors
     /// [`Error::StoreInUse`], [`Error::StoreTooNew`] and [`Error::Open`] for the store, [`Error::Net`] for the network.
     pub async fn start(self) -> Result<Peer, Error> {
-        let mut store = self.open_store()?;
+        let store = self.open_store()?;
+        self.start_on(store).await
+    }
+
+    async fn start_on(self, mut store: Box<dyn Store>) -> Result<Peer, Error> {
         let (device, device_name) = identify(&mut *store, self.device_name.as_deref())?;
         let config = Config { device: device.clone(), device_name: device_name.clone(), rng: fresh_rng() };
         let engine = Engine::open(config, &*store)?;
@@ -146,7 +151,7 @@ impl PeerBuilder {
             unflushed: None,
             is_ahead: false,
         };
-        let thread = spawn_runtime(runtime)?;
+        spawn_runtime(runtime)?;
         first_round(&core).await?;
         if let (Some(net), Some(events)) = (net, events) {
             let (known, topics) = (BTreeSet::new(), BTreeSet::new());
@@ -154,7 +159,7 @@ impl PeerBuilder {
             let network = Network { core: Arc::clone(&core), net, streams, known, sighted, topics };
             tokio::spawn(network.run(events, published));
         }
-        Ok(Peer::new(core, thread, self.durability))
+        Ok(Peer::new(core, self.durability))
     }
 
     fn open_store(&self) -> Result<Box<dyn Store>, Error> {
@@ -184,7 +189,7 @@ impl PeerBuilder {
 fn identify(store: &mut dyn Store, name: Option<&str>) -> Result<(DeviceKey, String), Error> {
     let stored_key = store.get(Table::Meta, DEVICE_KEY)?;
     let stored_name = store.get(Table::Meta, DEVICE_NAME)?.and_then(|name| String::from_utf8(name).ok());
-    let seed = stored_key.as_deref().and_then(|seed| <[u8; 32]>::try_from(seed).ok());
+    let seed = stored_key.as_deref().map(device_seed).transpose()?;
     let device =
         seed.map_or_else(|| DeviceKey::generate(&mut fresh_rng()), |seed| DeviceKey::from_seed(&seed));
     let device_name =
@@ -198,6 +203,12 @@ fn identify(store: &mut dyn Store, name: Option<&str>) -> Result<(DeviceKey, Str
     Ok((device, device_name))
 }
 
+/// A device is its key: with another one in its place, this peer would be a stranger to all its spaces.
+fn device_seed(stored: &[u8]) -> Result<[u8; 32], StoreError> {
+    let what = || format!("the device key has {} bytes", stored.len());
+    stored.try_into().map_err(|_| StoreError::Corrupt { what: what() })
+}
+
 /// A generator seeded by the system, fresh for every start.
 fn fresh_rng() -> ChaCha20Rng {
     let mut seed = [0; 32];
@@ -205,19 +216,20 @@ fn fresh_rng() -> ChaCha20Rng {
     ChaCha20Rng::from_seed(seed)
 }
 
-fn spawn_runtime(runtime: Runtime) -> Result<oneshot::Receiver<()>, Error> {
-    let (ended, thread) = oneshot::channel();
+fn spawn_runtime(runtime: Runtime) -> Result<(), Error> {
     let stop = runtime.core.stop.subscribe();
+    let ending = Ending::new(Arc::clone(&runtime.core));
     let clock = Builder::new_current_thread().enable_time().build();
     let clock = clock.map_err(|error| Error::Stopped(Some(error.to_string())))?;
     std::thread::Builder::new()
         .name("reknit".to_owned())
         .spawn(move || {
+            // Goes last, when the inbox is closed and nothing more can be asked.
+            let _ending = ending;
             clock.block_on(runtime.run(stop));
-            let _ = ended.send(());
         })
         .map_err(|error| Error::Stopped(Some(error.to_string())))?;
-    Ok(thread)
+    Ok(())
 }
 
 /// Lets the engine tell what the store holds, before anybody asks.
@@ -232,3 +244,6 @@ const DEVICE_KEY: &[u8] = b"device key";
 const DEVICE_NAME: &[u8] = b"device name";
 const INBOX_MAX: usize = 1_024;
 const PUBLICATIONS_MAX: usize = 256;
+
+#[cfg(test)]
+mod tests;

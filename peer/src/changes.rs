@@ -1,5 +1,6 @@
 //! Watching a space.
 
+use crate::ending::UntilEnded;
 use crate::space::Space;
 use crate::status::EventRef;
 use futures::Stream;
@@ -15,7 +16,7 @@ use tokio_stream::wrappers::errors::BroadcastStreamRecvError;
 
 /// What was committed to a space, event by event. Ends when the peer stops.
 pub struct Changes {
-    stream: BroadcastStream<Arc<Committed>>,
+    stream: UntilEnded<BroadcastStream<Arc<Committed>>>,
     space: Space,
 }
 
@@ -72,7 +73,8 @@ pub enum ChangeKind {
 
 impl Changes {
     pub(crate) fn new(receiver: broadcast::Receiver<Arc<Committed>>, space: Space) -> Self {
-        Self { stream: BroadcastStream::new(receiver), space }
+        let ended = space.peer().core().ended.subscribe();
+        Self { stream: UntilEnded::new(BroadcastStream::new(receiver), ended), space }
     }
 
     fn change(&self, committed: &Committed) -> Change {

@@ -3,7 +3,7 @@
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::events::PeerEvent;
-use reknit_engine::store::{Reads, Store};
+use reknit_engine::store::{Reads, Store, StoreError};
 use reknit_engine::{Committed, EngineError, Input, Reply, RequestId, SpaceInfo, SpaceNo};
 use reknit_net::{Multiaddr, Net, Transport};
 use reknit_types::DeviceId;
@@ -45,7 +45,10 @@ pub(crate) struct Core {
     pub(crate) mdns_problem: Mutex<Option<String>>,
     pub(crate) committed: broadcast::Sender<Arc<Committed>>,
     pub(crate) events: broadcast::Sender<PeerEvent>,
+    /// The peer is to stop.
     pub(crate) stop: watch::Sender<bool>,
+    /// The runtime has ended and the store is closed.
+    pub(crate) ended: watch::Sender<bool>,
     pub(crate) failure: Mutex<Option<String>>,
     replies: Mutex<BTreeMap<RequestId, oneshot::Sender<Result<Reply, EngineError>>>>,
     requests: AtomicU64,
@@ -77,6 +80,7 @@ impl Core {
             committed: broadcast::channel(CHANGES_KEPT).0,
             events: broadcast::channel(EVENTS_KEPT).0,
             stop: watch::channel(false).0,
+            ended: watch::channel(false).0,
             failure: Mutex::default(),
             replies: Mutex::default(),
             requests: AtomicU64::new(1),
@@ -123,7 +127,10 @@ impl Core {
 
     /// A consistent view of the last commit.
     pub(crate) fn snapshot(&self) -> Result<Box<dyn Reads + Send + Sync>, Error> {
-        Ok(self.store.read().unwrap_or_else(PoisonError::into_inner).snapshot()?)
+        match self.store.read().unwrap_or_else(PoisonError::into_inner).snapshot() {
+            Err(StoreError::Closed) => Err(self.stopped()),
+            snapshot => Ok(snapshot?),
+        }
     }
 
     pub(crate) fn space_infos(&self) -> Vec<Arc<SpaceInfo>> {

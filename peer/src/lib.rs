@@ -28,6 +28,7 @@ mod builder;
 mod changes;
 mod clock;
 mod core;
+mod ending;
 mod entity;
 mod error;
 mod events;

@@ -2,6 +2,7 @@
 
 use crate::builder::PeerBuilder;
 use crate::core::{Core, Task, locked};
+use crate::ending::UntilEnded;
 use crate::error::Error;
 use crate::events::PeerEvent;
 use crate::network::transport_text;
@@ -15,7 +16,7 @@ use reknit_net::{Multiaddr, Net, device_of};
 use reknit_types::{DeviceId, SpaceId};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -33,7 +34,6 @@ pub struct Peer {
 pub(crate) struct Owner {
     pub(crate) core: Arc<Core>,
     pub(crate) durability: Durability,
-    thread: Mutex<Option<oneshot::Receiver<()>>>,
 }
 
 impl Drop for Owner {
@@ -54,8 +54,8 @@ impl Peer {
         PeerBuilder::new(None)
     }
 
-    pub(crate) fn new(core: Arc<Core>, thread: oneshot::Receiver<()>, durability: Durability) -> Self {
-        Self { owner: Arc::new(Owner { core, durability, thread: Mutex::new(Some(thread)) }) }
+    pub(crate) fn new(core: Arc<Core>, durability: Durability) -> Self {
+        Self { owner: Arc::new(Owner { core, durability }) }
     }
 
     pub(crate) fn core(&self) -> &Arc<Core> {
@@ -213,10 +213,11 @@ impl Peer {
         }
     }
 
-    /// What happens to the peer from now on. A consumer that falls far behind misses the oldest; dropping the stream
-    /// ends it.
+    /// What happens to the peer from now on, until it stops. A consumer that falls far behind misses the oldest;
+    /// dropping the stream ends it.
     pub fn events(&self) -> impl Stream<Item = PeerEvent> + Send + Unpin + use<> {
-        BroadcastStream::new(self.core().events.subscribe()).filter_map(Result::ok)
+        let events = BroadcastStream::new(self.core().events.subscribe());
+        UntilEnded::new(events.filter_map(Result::ok), self.core().ended.subscribe())
     }
 
     /// Makes every commit so far durable, those of others included.
@@ -230,21 +231,20 @@ impl Peer {
     }
 
     /// Stops the peer and waits until its store is closed, a few seconds at most. Other handles then answer
-    /// [`Error::Stopped`].
+    /// [`Error::Stopped`], and the store can be opened again even while they are held.
     ///
     /// # Errors
-    /// [`Error::Stopped`] with what had failed, if the peer did not end well.
+    /// [`Error::Stopped`] with what had failed, if the peer did not end well or in time.
     pub async fn shutdown(self) -> Result<(), Error> {
         let core = Arc::clone(self.core());
         core.stop.send_replace(true);
-        let thread = locked(&self.owner.thread).take();
-        if let Some(thread) = thread {
-            let _ = timeout(SHUTDOWN_TIMEOUT, thread).await;
-        }
+        let mut ended = core.ended.subscribe();
+        let in_time = timeout(SHUTDOWN_TIMEOUT, ended.wait_for(|ended| *ended)).await.is_ok();
         if let Some(net) = core.net.clone() {
             let _ = timeout(SHUTDOWN_TIMEOUT, net.shutdown()).await;
         }
-        let failure = locked(&core.failure).clone();
+        let late = || format!("it did not close its store within {} s", SHUTDOWN_TIMEOUT.as_secs());
+        let failure = locked(&core.failure).clone().or_else(|| (!in_time).then(late));
         failure.map_or(Ok(()), |why| Err(Error::Stopped(Some(why))))
     }
 

@@ -3,7 +3,7 @@
 //! It drains the inbox, lets the engine handle what came, commits once, and only then releases what follows. So many
 //! transactions share one fsync, and nothing is acknowledged, sent or shown before it is committed.
 
-use crate::core::{Core, Task, locked};
+use crate::core::{Core, Task};
 use crate::error::Error;
 use crate::events::{PeerEvent, space_id};
 use crate::streams::Streams;
@@ -53,25 +53,21 @@ impl Runtime {
         };
         let flushed = self.flush();
         if let Err(error) = outcome.and(flushed) {
-            tracing::error!(%error, "the peer stops");
-            *locked(&self.core.failure) = Some(error.to_string());
-            self.core.tell(PeerEvent::Failed { reason: error.to_string() });
+            self.core.fail(error.to_string());
         }
-        self.inbox.close();
-        self.core.drop_replies();
         self.tidy();
-        let _ = self.core.stop.send(true);
     }
 
-    /// What came, or a tick when one is due. `None` when it is time to stop. Cancel-safe in every branch: a task is
-    /// either taken or still in the inbox.
+    /// What came, and a tick when one is due: neither that nor the time to stop, which is `None`, waits for an inbox that
+    /// is never empty. Cancel-safe in every branch: a task is either taken or still in the inbox.
     async fn next_tasks(&mut self, stop: &mut watch::Receiver<bool>) -> Option<Vec<Task>> {
         let due = self.next_wakeup();
         let first = tokio::select! {
             biased;
+            _ = stop.wait_for(|stop| *stop) => return None,
+            () = sleep_until(due), if due <= Instant::now() => Task::Input(Input::Tick),
             task = self.inbox.recv() => task?,
             () = sleep_until(due) => Task::Input(Input::Tick),
-            _ = stop.wait_for(|stop| *stop) => return None,
         };
         let mut tasks = vec![first];
         while tasks.len() < TASKS_A_ROUND

@@ -201,3 +201,54 @@ async fn commits_keep_the_order_in_which_one_task_asked_for_them() -> Result<()>
     assert_eq!(body, Some("|.........".repeat(60)));
     Ok(())
 }
+
+#[tokio::test]
+async fn streams_end_with_the_peer_after_showing_all_that_was_committed() -> Result<()> {
+    let peer = Peer::ephemeral().offline().start().await?;
+    let space = peer.create_space("home").await?;
+    let (changes, events) = (space.watch(), peer.events());
+    for _ in 0..3 {
+        space.transact(|tx| tx.create("notes")?.set("title", "x").map(drop)).await?;
+    }
+    peer.shutdown().await?;
+    assert_eq!(timeout(SOON, changes.count()).await?, 3);
+    timeout(SOON, events.count()).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_handle_that_is_still_held_keeps_no_store_open() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("peer.redb");
+    let peer = Peer::builder(&file).offline().start().await?;
+    let space = peer.create_space("home").await?;
+    let other = peer.clone();
+    peer.shutdown().await?;
+    assert!(matches!(space.list("notes"), Err(Error::Stopped(None))));
+    let again = Peer::builder(&file).offline().start().await?;
+    assert_eq!(again.spaces().len(), 1);
+    assert!(matches!(space.status().await, Err(Error::Stopped(None))));
+    // Whoever stops it once more is told the same.
+    other.shutdown().await?;
+    again.shutdown().await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_whose_writers_never_pause_stops_when_told_to() -> Result<()> {
+    let peer = Peer::ephemeral().offline().start().await?;
+    let space = peer.create_space("home").await?;
+    let writers = futures::future::join_all((0..300).map(|_| {
+        let space = space.clone();
+        async move {
+            let write = || space.transact(|tx| tx.create("notes")?.set("title", "x").map(drop));
+            while write().await.is_ok() {}
+        }
+    }));
+    let writing = tokio::spawn(writers);
+    // The last of a first round of writes is in.
+    space.transact(|tx| tx.create("notes")?.set("title", "x").map(drop)).await?;
+    peer.shutdown().await?;
+    timeout(SOON, writing).await??;
+    Ok(())
+}
