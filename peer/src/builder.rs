@@ -16,7 +16,6 @@ use reknit_engine::{Config, Engine, Input};
 use reknit_net::{Multiaddr, Net, NetConfig};
 use reknit_store::{Options, RedbStore};
 use reknit_types::DeviceKey;
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
 use tokio::runtime::{Builder, Handle};
@@ -154,10 +153,7 @@ impl PeerBuilder {
         spawn_runtime(runtime)?;
         first_round(&core).await?;
         if let (Some(net), Some(events)) = (net, events) {
-            let (known, topics) = (BTreeSet::new(), BTreeSet::new());
-            let sighted = BTreeMap::new();
-            let network = Network { core: Arc::clone(&core), net, streams, known, sighted, topics };
-            tokio::spawn(network.run(events, published));
+            tokio::spawn(Network::new(Arc::clone(&core), net, streams).run(events, published));
         }
         Ok(Peer::new(core, self.durability))
     }

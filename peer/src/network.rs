@@ -9,23 +9,41 @@ use reknit_engine::{Input, SpaceInfo};
 use reknit_net::{FoundBy, Multiaddr, Net, NetEvent, NetEvents};
 use reknit_sync::{Announce, frame};
 use reknit_types::{DeviceId, Reader};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, PoisonError};
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{Semaphore, broadcast, mpsc};
 
 /// Follows the network and the spaces until the peer stops.
 pub(crate) struct Network {
-    pub(crate) core: Arc<Core>,
-    pub(crate) net: Net,
-    pub(crate) streams: Streams,
-    pub(crate) known: BTreeSet<DeviceId>,
+    core: Arc<Core>,
+    net: Net,
+    streams: Streams,
+    /// Members, and the peers that a ticket names.
+    known: BTreeSet<DeviceId>,
     /// Where devices are that were met and are not known: one that joins next, or the peer that a ticket names.
-    pub(crate) sighted: BTreeMap<DeviceId, Vec<Multiaddr>>,
-    pub(crate) topics: BTreeSet<[u8; 32]>,
+    sighted: BTreeMap<DeviceId, Vec<Multiaddr>>,
+    /// Devices that registered in a namespace of ours and are not known, the oldest first.
+    prospects: VecDeque<DeviceId>,
+    topics: BTreeSet<[u8; 32]>,
+    /// Room for announces that are being opened.
+    opening: Arc<Semaphore>,
 }
 
 impl Network {
+    pub(crate) fn new(core: Arc<Core>, net: Net, streams: Streams) -> Self {
+        Self {
+            core,
+            net,
+            streams,
+            known: BTreeSet::new(),
+            sighted: BTreeMap::new(),
+            prospects: VecDeque::new(),
+            topics: BTreeSet::new(),
+            opening: Arc::new(Semaphore::new(OPENING_MAX)),
+        }
+    }
+
     /// One loop; every branch is cancel-safe, as receiving from a channel is.
     pub(crate) async fn run(
         mut self,
@@ -102,6 +120,11 @@ impl Network {
             addrs.extend(sighted);
         }
         self.known.insert(device);
+        self.prospects.retain(|prospect| *prospect != device);
+        self.keep_connected(device, addrs);
+    }
+
+    fn keep_connected(&self, device: DeviceId, addrs: Vec<Multiaddr>) {
         let net = self.net.clone();
         tokio::spawn(async move {
             if let Err(error) = net.know(device, addrs).await {
@@ -154,22 +177,42 @@ impl Network {
         }
     }
 
-    /// A device that was found in a space's namespace holds its key, so it is a member or about to be.
     fn on_found(&mut self, device: DeviceId, addrs: Vec<Multiaddr>, by: FoundBy) {
-        let (how, wanted) = match by {
-            FoundBy::Mdns => ("mdns", self.known.contains(&device)),
-            FoundBy::Identify => ("identify", self.known.contains(&device)),
-            FoundBy::Rendezvous(_) => ("rendezvous", true),
+        let how = match by {
+            FoundBy::Mdns => "mdns",
+            FoundBy::Identify => "identify",
+            FoundBy::Rendezvous(_) => "rendezvous",
         };
         if by != FoundBy::Identify {
             self.core.tell(PeerEvent::PeerFound { device, by: how.to_owned() });
         }
-        if wanted {
+        if self.known.contains(&device) {
             self.remember(device, &addrs);
             self.know(device, addrs);
-        } else {
-            self.sight(device, addrs);
+            return;
         }
+        self.sight(device, addrs.clone());
+        if matches!(by, FoundBy::Rendezvous(_)) {
+            self.try_out(device, addrs);
+        }
+    }
+
+    /// Connects to a device that registered in a namespace of ours: a member that is not heard of here yet, or one that is
+    /// about to join. Or anybody at all, since a bootstrap node tells its namespaces to whoever asks: so there are few
+    /// of them at a time, the oldest makes room, and nothing is written down.
+    fn try_out(&mut self, device: DeviceId, addrs: Vec<Multiaddr>) {
+        if !self.prospects.contains(&device) {
+            if self.prospects.len() >= PROSPECTS_MAX {
+                let oldest = self.prospects.pop_front();
+                if !oldest.is_none_or(|oldest| self.net.try_forget(oldest)) {
+                    // The network is busy. Whoever is serious is found again.
+                    self.prospects.extend(oldest);
+                    return;
+                }
+            }
+            self.prospects.push_back(device);
+        }
+        self.keep_connected(device, addrs);
     }
 
     /// Notes where to look for a device after a restart; losing this costs a search.
@@ -190,8 +233,11 @@ impl Network {
         let Some(info) = self.core.space_infos().into_iter().find(|info| info.keys.topic() == topic) else {
             return;
         };
+        // A hint: when there is more than can be opened, sessions will bring it.
+        let Ok(room) = Arc::clone(&self.opening).try_acquire_owned() else { return };
         let core = Arc::clone(&self.core);
         tokio::task::spawn_blocking(move || {
+            let _room = room;
             let Ok(plain) = info.keys.open_announce(&data) else { return };
             let Ok(announce) = Announce::decode(&plain) else { return };
             let events = match &announce.frame {
@@ -200,7 +246,6 @@ impl Network {
                 }
                 None => vec![],
             };
-            // A hint: when the inbox is full, the session will bring it.
             let _ =
                 core.inbox.try_send(Task::Input(Input::Gossip { space: info.no, from, announce, events }));
         });
@@ -231,6 +276,63 @@ pub(crate) fn transport_text(transport: reknit_net::Transport) -> &'static str {
     }
 }
 
-/// Unknown devices remembered on the local network.
+/// Unknown devices whose addresses are kept in memory.
 const SIGHTED_MAX: usize = 256;
+/// Unknown devices from bootstrap nodes that this peer stays connected to.
+const PROSPECTS_MAX: usize = 64;
+/// Announces being opened at one time.
+const OPENING_MAX: usize = 64;
 const ADDRESS_BYTES_MAX: usize = 512;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::builder::PeerBuilder;
+    use reknit_engine::store::Direction;
+    use reknit_types::DeviceKey;
+    use std::ops::ControlFlow;
+    use tokio::runtime::Handle;
+
+    fn written_down(core: &Core) -> Vec<Vec<u8>> {
+        let (mut found, store) = (vec![], core.store.read().unwrap());
+        let visit = &mut |key: &[u8], _: &[u8]| {
+            found.push(key.to_vec());
+            ControlFlow::Continue(())
+        };
+        store.scan_prefix(Table::Known, &[], Direction::Forward, visit).unwrap();
+        found
+    }
+
+    #[tokio::test]
+    async fn strangers_at_a_bootstrap_node_are_few_and_are_not_written_down() {
+        let peer = PeerBuilder::new(None).loopback().start().await.unwrap();
+        let core = Arc::clone(peer.core());
+        let streams = Streams::new(Arc::clone(&core), Handle::current());
+        let mut network = Network::new(Arc::clone(&core), core.net.clone().unwrap(), streams);
+        let device = |n: usize| {
+            let mut seed = [0; 32];
+            seed[..8].copy_from_slice(&(n as u64).to_be_bytes());
+            DeviceKey::from_seed(&seed).id()
+        };
+        let addrs = vec!["/ip4/127.0.0.1/tcp/9".parse::<Multiaddr>().unwrap()];
+        let by = FoundBy::Rendezvous([7; 32]);
+        for n in 0..SIGHTED_MAX + 10 {
+            network.on_found(device(n), addrs.clone(), by);
+            // What the network was told, it has heard.
+            network.net.addresses().await;
+        }
+        peer.flush().await.unwrap();
+        assert_eq!(network.prospects.len(), PROSPECTS_MAX);
+        assert_eq!(network.prospects.back(), Some(&device(SIGHTED_MAX + 9)));
+        assert_eq!(network.sighted.len(), SIGHTED_MAX);
+        assert!(network.known.is_empty() && written_down(&core).is_empty());
+
+        let member = device(SIGHTED_MAX + 9);
+        network.know(member, vec![]);
+        network.on_found(member, addrs, by);
+        peer.flush().await.unwrap();
+        assert_eq!(written_down(&core), [member.as_bytes().to_vec()]);
+        assert!(!network.prospects.contains(&member));
+        peer.shutdown().await.unwrap();
+    }
+}

@@ -87,6 +87,7 @@ impl Runtime {
     }
 
     /// Handles tasks, commits what follows, and releases the rest.
+    #[tracing::instrument(level = "debug", skip_all, fields(tasks = tasks.len()))]
     fn round(&mut self, tasks: Vec<Task>) -> Result<(), EngineError> {
         let now_ms = self.core.clock.now_ms();
         let mut effects = Effects::default();
@@ -117,6 +118,7 @@ impl Runtime {
     }
 
     /// Releases what follows once it is committed.
+    #[tracing::instrument(level = "debug", name = "commit", skip_all, fields(puts = effects.batch.len(), durable = effects.durable))]
     fn commit_and_release(&mut self, effects: Effects) -> Result<(), EngineError> {
         let Effects { batch, mut outputs, durable, own } = effects;
         if batch.is_empty() {

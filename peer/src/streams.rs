@@ -4,8 +4,8 @@
 //! frames, hash their events and check signatures, so the engine is given verified events only.
 
 use crate::core::{Core, Task};
-use futures::io::{ReadHalf, WriteHalf};
-use futures::{AsyncReadExt, AsyncWriteExt};
+use futures::io::ReadHalf;
+use futures::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use reknit_engine::{Incoming, Input, LinkContext, LinkId};
 use reknit_net::SyncStream;
 use reknit_sync::limits::{ADMISSION_BYTES_MAX, MESSAGE_BYTES_MAX};
@@ -18,7 +18,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
+use tracing::Instrument;
 
 /// The streams of a peer, by the names the engine knows them under.
 #[derive(Clone)]
@@ -32,8 +33,22 @@ pub(crate) struct Streams {
 /// The sending end of a stream.
 struct Sending {
     queue: mpsc::Sender<Outgoing>,
+    /// Says why the stream ends at once. Dropping it leaves what is queued [`DRAIN_TIMEOUT`] to go out.
+    cut: oneshot::Sender<&'static str>,
     /// Given to the reader of an inbound stream once the engine accepts it.
     accepted: Option<oneshot::Sender<LinkContext>>,
+}
+
+/// The other end of a [`Sending`]: what the stream's task writes.
+struct Outlet {
+    outgoing: mpsc::Receiver<Outgoing>,
+    cut: oneshot::Receiver<&'static str>,
+}
+
+fn sending(accepted: Option<oneshot::Sender<LinkContext>>) -> (Sending, Outlet) {
+    let (queue, outgoing) = mpsc::channel(OUTGOING_MAX);
+    let (cut, is_cut) = oneshot::channel();
+    (Sending { queue, cut, accepted }, Outlet { outgoing, cut: is_cut })
 }
 
 enum Outgoing {
@@ -48,16 +63,17 @@ impl Streams {
 
     /// Opens a stream to a connected device.
     pub(crate) fn open(&self, link: LinkId, device: DeviceId, (opening, context): (Opening, LinkContext)) {
-        let (queue, outgoing) = mpsc::channel(OUTGOING_MAX);
-        self.insert(link, Sending { queue, accepted: None });
+        let (sending, outlet) = sending(None);
+        self.insert(link, sending);
         let streams = self.clone();
-        self.handle.spawn(async move {
+        let task = async move {
             let why = match streams.opened(device).await {
-                Ok(stream) => streams.run(link, stream, (Some(opening), outgoing), context).await,
+                Ok(stream) => streams.run(link, stream, (Some(opening), outlet), context).await,
                 Err(why) => why,
             };
             streams.ended(link, why).await;
-        });
+        };
+        self.handle.spawn(task.instrument(tracing::debug_span!("stream", link = link.0, %device)));
     }
 
     async fn opened(&self, device: DeviceId) -> Result<SyncStream, String> {
@@ -69,35 +85,41 @@ impl Streams {
     }
 
     /// Takes a stream that a device opened: reads what it says first and asks the engine.
-    pub(crate) fn take_inbound(&self, mut stream: SyncStream) {
+    pub(crate) fn take_inbound(&self, stream: SyncStream) {
         let link = LinkId(self.inbound.fetch_add(2, Ordering::Relaxed));
+        let span = tracing::debug_span!("stream", link = link.0, device = %stream.device());
         let streams = self.clone();
-        self.handle.spawn(async move {
-            let device = stream.device();
-            let opening = match timeout(OPENING_TIMEOUT, read_opening(&mut stream)).await {
-                Ok(Ok(opening)) => opening,
-                Ok(Err(error)) => return tracing::debug!(%device, %error, "a stream began badly"),
-                Err(_) => return tracing::debug!(%device, "a stream stayed silent"),
-            };
-            let (queue, outgoing) = mpsc::channel(OUTGOING_MAX);
-            let (accepted, context) = oneshot::channel();
-            streams.insert(link, Sending { queue, accepted: Some(accepted) });
-            if streams.core.send(Task::Input(Input::Opened { link, device, opening })).await.is_err() {
-                return;
-            }
-            let why = match context.await {
-                Ok(context) => streams.run(link, stream, (None, outgoing), context).await,
-                Err(_) => streams.refuse(stream, outgoing).await,
-            };
-            streams.ended(link, why).await;
-        });
+        self.handle.spawn(async move { streams.serve(link, stream).await }.instrument(span));
+    }
+
+    async fn serve(&self, link: LinkId, mut stream: SyncStream) {
+        let device = stream.device();
+        let opening = match timeout(OPENING_TIMEOUT, read_opening(&mut stream)).await {
+            Ok(Ok(opening)) => opening,
+            Ok(Err(error)) => return tracing::debug!(%error, "a stream began badly"),
+            Err(_) => return tracing::debug!("a stream stayed silent"),
+        };
+        let (accepted, context) = oneshot::channel();
+        let (sending, outlet) = sending(Some(accepted));
+        self.insert(link, sending);
+        // An error says that the peer stops, as the engine's silence would.
+        let _ = self.core.send(Task::Input(Input::Opened { link, device, opening })).await;
+        let mut stop = self.core.stop.subscribe();
+        let why = tokio::select! {
+            context = context => match context {
+                Ok(context) => self.run(link, stream, (None, outlet), context).await,
+                Err(_) => self.refuse(stream, outlet).await,
+            },
+            () = stopped(&mut stop) => STOPS.to_owned(),
+        };
+        self.ended(link, why).await;
     }
 
     /// Says why a stream is not accepted, and ends it.
-    async fn refuse(&self, stream: SyncStream, mut outgoing: mpsc::Receiver<Outgoing>) -> String {
+    async fn refuse(&self, stream: SyncStream, mut outlet: Outlet) -> String {
         let (reading, mut writing) = stream.split();
         drop(reading);
-        let _ = timeout(CLOSING_TIMEOUT, write_all(&mut writing, None, &mut outgoing)).await;
+        let _ = timeout(CLOSING_TIMEOUT, write_all(&mut writing, None, &mut outlet.outgoing)).await;
         "it was not accepted".to_owned()
     }
 
@@ -105,7 +127,7 @@ impl Streams {
         &self,
         link: LinkId,
         stream: SyncStream,
-        (opening, mut outgoing): (Option<Opening>, mpsc::Receiver<Outgoing>),
+        (opening, outlet): (Option<Opening>, Outlet),
         context: LinkContext,
     ) -> String {
         let (reading, mut writing) = stream.split();
@@ -113,16 +135,13 @@ impl Streams {
         let reader = self.handle.spawn(read_all(Arc::clone(&self.core), link, reading, context));
         let abort = reader.abort_handle();
         let why = tokio::select! {
-            written = write_all(&mut writing, opening, &mut outgoing) => match written {
-                Ok(()) => "this side ended it".to_owned(),
-                Err(error) => error.to_string(),
-            },
+            why = pump(&mut writing, opening, outlet, DRAIN_TIMEOUT) => why,
             read = reader => match read {
                 Ok(Ok(())) => "the other side ended it".to_owned(),
                 Ok(Err(error)) => error.to_string(),
                 Err(error) => error.to_string(),
             },
-            () = stopped(&mut stop) => "the peer stops".to_owned(),
+            () = stopped(&mut stop) => STOPS.to_owned(),
         };
         abort.abort();
         let _ = timeout(CLOSING_TIMEOUT, writing.close()).await;
@@ -141,11 +160,12 @@ impl Streams {
     /// Queues a message. A stream whose queue is full is ended: its reader has stopped reading.
     pub(crate) fn send(&self, link: LinkId, message: Message) {
         let mut table = crate::core::locked(&self.table);
-        let full = table
-            .get(&link)
-            .is_some_and(|sending| sending.queue.try_send(Outgoing::Message(message)).is_err());
-        if full {
-            table.remove(&link);
+        let Some(sending) = table.get(&link) else { return };
+        if sending.queue.try_send(Outgoing::Message(message)).is_err()
+            && let Some(sending) = table.remove(&link)
+        {
+            // An error says that the stream has ended by itself.
+            let _ = sending.cut.send(TOO_SLOW);
         }
     }
 
@@ -174,8 +194,33 @@ pub(crate) async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
+/// Writes what is queued until that ends or is cut short; why it did.
+async fn pump(
+    writing: &mut (impl AsyncWrite + Unpin),
+    opening: Option<Opening>,
+    Outlet { mut outgoing, cut }: Outlet,
+    drain: Duration,
+) -> String {
+    let given_up = async {
+        match cut.await {
+            Ok(why) => why,
+            Err(_) => {
+                sleep(drain).await;
+                "this side ended it, and the other did not read the rest"
+            }
+        }
+    };
+    tokio::select! {
+        written = write_all(writing, opening, &mut outgoing) => match written {
+            Ok(()) => "this side ended it".to_owned(),
+            Err(error) => error.to_string(),
+        },
+        why = given_up => why.to_owned(),
+    }
+}
+
 async fn write_all(
-    writing: &mut WriteHalf<SyncStream>,
+    writing: &mut (impl AsyncWrite + Unpin),
     opening: Option<Opening>,
     outgoing: &mut mpsc::Receiver<Outgoing>,
 ) -> io::Result<()> {
@@ -197,7 +242,7 @@ async fn write_all(
     writing.close().await
 }
 
-async fn write_one(writing: &mut WriteHalf<SyncStream>, bytes: &[u8]) -> io::Result<()> {
+async fn write_one(writing: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> io::Result<()> {
     let len = u32::try_from(bytes.len()).map_err(|_| io::Error::other("a message beyond 4 GiB"))?;
     let mut whole = Vec::with_capacity(4 + bytes.len());
     whole.extend_from_slice(&len.to_be_bytes());
@@ -270,3 +315,63 @@ const INLINE_BYTES_MAX: usize = 16 * 1024;
 const READ_AHEAD: usize = 64 * 1024;
 const OPENING_TIMEOUT: Duration = Duration::from_secs(10);
 const CLOSING_TIMEOUT: Duration = Duration::from_secs(2);
+/// What is queued when a stream is ended has so long to go out.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+const TOO_SLOW: &str = "the other side reads too slowly: its queue is full";
+const STOPS: &str = "the peer stops";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    /// The writing end of a stream whose other side reads nothing.
+    struct Stuck;
+
+    impl AsyncWrite for Stuck {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Pending
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+
+        fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    async fn streams() -> (crate::Peer, Streams) {
+        let peer = crate::Peer::ephemeral().offline().start().await.unwrap();
+        let streams = Streams::new(Arc::clone(peer.core()), Handle::current());
+        (peer, streams)
+    }
+
+    #[tokio::test]
+    async fn a_stream_whose_queue_is_full_ends_at_once_and_says_why() {
+        let (_peer, streams) = streams().await;
+        let (sending, outlet) = sending(None);
+        let link = LinkId(2);
+        streams.insert(link, sending);
+        for _ in 0..=OUTGOING_MAX {
+            streams.send(link, Message::Close(CloseReason::Leaving));
+        }
+        let why = timeout(DRAIN_TIMEOUT, pump(&mut Stuck, None, outlet, DRAIN_TIMEOUT * 2)).await;
+        assert_eq!(why.as_deref(), Ok(TOO_SLOW));
+        assert!(crate::core::locked(&streams.table).is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_is_ended_does_not_wait_for_ever_to_be_read() {
+        let (_peer, streams) = streams().await;
+        let (sending, outlet) = sending(None);
+        let link = LinkId(2);
+        streams.insert(link, sending);
+        streams.send(link, Message::Close(CloseReason::Leaving));
+        streams.close(link, CloseReason::Leaving);
+        let why = timeout(DRAIN_TIMEOUT, pump(&mut Stuck, None, outlet, Duration::ZERO)).await;
+        assert!(why.is_ok_and(|why| why.contains("did not read")));
+    }
+}

@@ -1,7 +1,8 @@
 //! A bootstrap node: the rendezvous and the relay through which peers find and reach each other.
 //!
 //! It holds nothing of any space: namespaces are blinded ids, and what it relays is encrypted end to end. Everything it
-//! keeps for others is bounded by [`limits`].
+//! keeps for others is bounded by [`limits`]. Namespaces are no secrets, though: the protocol lets anybody ask for all of
+//! them, and register in them, so peers take whoever they find there for a stranger.
 
 use crate::addresses::is_loopback;
 use crate::behaviour::{identify, ping};

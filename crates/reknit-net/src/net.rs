@@ -93,6 +93,11 @@ impl Net {
         self.tell(Command::Forget { device }).await;
     }
 
+    /// [`Net::forget`] without waiting: in order with what is asked later. `false` if there is no room for it now.
+    pub fn try_forget(&self, device: DeviceId) -> bool {
+        self.commands.try_send(Command::Forget { device }).is_ok()
+    }
+
     /// Ends every connection with a device. A known device is dialled again after a while: [`Net::forget`] it first if it
     /// should stay away.
     pub async fn disconnect(&self, device: DeviceId) {

@@ -21,16 +21,17 @@ impl Router {
         }
     }
 
+    #[tracing::instrument(level = "debug", skip(self, device, addresses), fields(%device))]
     pub(super) fn dial(&mut self, device: DeviceId, leg: Leg, addresses: Vec<Multiaddr>) {
         let now = self.now();
         let Ok(peer) = peer_of(device) else { return };
         let options = DialOpts::peer_id(peer).condition(PeerCondition::Always).addresses(addresses).build();
         let id = options.connection_id();
-        tracing::debug!(%device, ?leg, "dialling");
+        tracing::debug!("dialling");
         match self.swarm.dial(options) {
             Ok(()) => drop(self.dials.insert(id, (device, leg))),
             Err(error) => {
-                tracing::debug!(%device, %error, "cannot dial");
+                tracing::debug!(%error, "cannot dial");
                 self.book.on_dial_failed(&device, leg, now);
             }
         }
