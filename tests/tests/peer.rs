@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use rand_chacha::ChaCha20Rng;
@@ -95,9 +95,11 @@ impl Peer {
         assert!(status.success(), "{} left with {status}", self.name);
     }
 
-    /// Ends the process as its user would, however it takes it.
-    pub(crate) fn down_anyhow(&mut self) {
-        self.running.take().expect("the peer is up").terminate();
+    /// Waits until the process has ended by itself: how, and what it said.
+    pub(crate) fn ended(&mut self) -> (ExitStatus, String) {
+        let mut running = self.running.take().expect("the peer is up");
+        let status = running.ended("by itself");
+        (status, running.said().join("\n"))
     }
 
     pub(crate) fn is_up(&mut self) -> bool {
@@ -219,6 +221,18 @@ const LOOPBACK: [&str; 4] = ["--listen", "/ip4/127.0.0.1/udp/0/quic-v1", "--list
 
 /// A command on this machine that is killed when the thread that starts it ends, if the system can do that.
 fn bound_to_us(program: &Path) -> Command {
+    static HAS_SETPRIV: OnceLock<bool> = OnceLock::new();
+    let has_setpriv = *HAS_SETPRIV.get_or_init(|| {
+        let found = Command::new("setpriv").arg("--version").output().is_ok();
+        if !found {
+            let words = "NO setpriv HERE (install util-linux): peers of a test run that is killed live on";
+            writeln!(std::io::stderr(), "{words}").expect("stderr takes text");
+        }
+        found
+    });
+    if !has_setpriv {
+        return Command::new(program);
+    }
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL"]).arg(program);
     command
@@ -281,12 +295,16 @@ impl Running {
     pub(crate) fn terminate(mut self) -> ExitStatus {
         let sent = Command::new("kill").arg(self.child.id().to_string()).status().expect("kill runs");
         assert!(sent.success(), "our own child can be terminated");
+        self.ended("when asked to")
+    }
+
+    fn ended(&mut self, when: &str) -> ExitStatus {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.child.try_wait().expect("our own child can be waited for") {
                 return status;
             }
-            assert!(Instant::now() < deadline, "{} does not end when asked to", self.name);
+            assert!(Instant::now() < deadline, "{} does not end {when}", self.name);
             let _ = self.spoke.recv_timeout(LOOK_AGAIN);
         }
     }

@@ -1,6 +1,7 @@
 //! The command line.
 
 use crate::assignment::SYNTAX_HELP;
+use crate::calls::LOG_ENTRIES_MAX;
 use crate::clock::parse_duration;
 use crate::exit::CODES_HELP;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -254,9 +255,9 @@ pub(crate) struct IdsArgs {
 pub(crate) struct LsArgs {
     /// The collection; without one, all collections are listed
     pub(crate) collection: Option<String>,
-    /// Show at most so many entities
-    #[arg(long, short = 'n', default_value_t = 100, value_name = "COUNT")]
-    pub(crate) limit: usize,
+    /// Show at most so many entities [default: 100, or all with --json]
+    #[arg(long, short = 'n', value_name = "COUNT")]
+    pub(crate) limit: Option<usize>,
     /// Begin after this id
     #[arg(long, value_name = "ID")]
     pub(crate) after: Option<reknit::EntityId>,
@@ -268,8 +269,8 @@ pub(crate) struct LsArgs {
 #[derive(Debug, Args)]
 pub(crate) struct LogArgs {
     /// Show the newest so many events
-    #[arg(long, short = 'n', default_value_t = 30, value_name = "COUNT")]
-    pub(crate) newest: usize,
+    #[arg(long, short = 'n', default_value_t = 30, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(..=LOG_ENTRIES_MAX))]
+    pub(crate) newest: u32,
 }
 
 #[derive(Debug, Args)]

@@ -10,11 +10,11 @@ mod pick;
 mod spaces;
 mod streams;
 
-pub(crate) use drafts::{Begin, Begun, Commit, Drafts};
+pub(crate) use drafts::{Begin, Begun, Cancel, Commit, Drafts};
 pub(crate) use entities::{
     Collections, Find, List, NewEntity, PAGE_ENTITIES_MAX, Put, Remove, Restore, Write,
 };
-pub(crate) use history::{Log, Status, UntilConverged, Why};
+pub(crate) use history::{LOG_ENTRIES_MAX, Log, Status, UntilConverged, Why};
 pub(crate) use network::{Hello, Pause, Resume, Stop};
 pub(crate) use spaces::{Invite, InviteReply, Join, SpaceInfo, SpaceNew, Spaces};
 pub(crate) use streams::{Happenings, Watch};
@@ -26,7 +26,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::future::Future;
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use tokio::sync::Notify;
 
 /// A question with one answer.
@@ -53,7 +53,7 @@ pub(crate) trait Follow: Serialize + DeserializeOwned + Send + 'static {
 pub(crate) struct Host {
     peer: Peer,
     store: PathBuf,
-    drafts: Mutex<Drafts>,
+    drafts: Arc<Mutex<Drafts>>,
     /// Somebody asked the peer to stop.
     stop: Notify,
 }
@@ -61,7 +61,7 @@ pub(crate) struct Host {
 impl Host {
     /// `store` is the peer's file.
     pub(crate) fn new(peer: Peer, store: PathBuf) -> Self {
-        Self { peer, store, drafts: Mutex::default(), stop: Notify::new() }
+        Self { peer, store, drafts: Arc::default(), stop: Notify::new() }
     }
 
     pub(crate) fn peer(&self) -> &Peer {
@@ -79,8 +79,8 @@ impl Host {
         named.map_or_else(|| device.short(), |member| member.name)
     }
 
-    pub(crate) fn drafts(&self) -> std::sync::MutexGuard<'_, Drafts> {
-        self.drafts.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    pub(crate) fn drafts(&self) -> &Arc<Mutex<Drafts>> {
+        &self.drafts
     }
 
     pub(crate) fn stop(&self) -> &Notify {

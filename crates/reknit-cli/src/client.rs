@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io::ErrorKind;
 use std::path::PathBuf;
+use std::time::Duration;
 use tokio::net::UnixStream;
 
 /// A peer that runs in another process.
@@ -49,7 +50,14 @@ impl Client {
 
     /// Asks who answers there.
     pub(crate) async fn hello(&self) -> Result<<Hello as Call>::Reply, Failure> {
-        self.call(&Hello {}).await
+        let answer = tokio::time::timeout(HELLO_TIMEOUT, self.call(&Hello {})).await;
+        answer.unwrap_or_else(|_| {
+            let message = format!(
+                "the store is held by a process that does not answer at {}: end it (`reknit doctor` says who it is)",
+                self.socket.display()
+            );
+            Err(Failure::new(Exit::StoreInUse, message))
+        })
     }
 
     pub(crate) async fn call<C: Call>(&self, call: &C) -> Result<C::Reply, Failure> {
@@ -139,6 +147,8 @@ fn lost(cause: &dyn std::error::Error) -> Failure {
     Failure::new(Exit::Unreachable, format!("the running peer went away: {cause}"))
 }
 
+/// A peer that runs says hello at once.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(2);
 /// One answer.
 const REPLY_BYTES_MAX: usize = 256 << 20;
 const REFUSAL_BYTES_MAX: usize = 1 << 20;

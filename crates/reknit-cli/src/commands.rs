@@ -19,10 +19,9 @@ use crate::demo;
 use crate::door::Door;
 use crate::exit::Failure;
 use crate::home::{Home, Reach};
-use crate::output::Output;
+use crate::output::{Output, print};
 use crate::replay;
 use clap::CommandFactory;
-use std::io::Write;
 use std::process::ExitCode;
 
 /// What a command works with.
@@ -82,13 +81,17 @@ pub(crate) async fn run(cli: Cli, output: Output) -> Result<ExitCode, Failure> {
         Command::Doctor => return doctor::run(&context).await,
         Command::Demo(args) => return demo::run(output, args).await,
         Command::Replay(args) => return replay::run(output, args).await,
-        Command::Completions { shell } => completions(shell),
+        Command::Completions { shell } => completions(context.output, shell),
     }?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
+fn completions(output: Output, shell: clap_complete::Shell) -> Result<(), Failure> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "reknit", &mut script);
-    std::io::stdout().write_all(&script).map_err(|cause| Failure::while_doing("printing completions", cause))
+    if output.is_json() {
+        let script = String::from_utf8_lossy(&script);
+        return output.json_line(&serde_json::json!({ "shell": shell.to_string(), "script": script }));
+    }
+    print(&script)
 }

@@ -32,7 +32,7 @@ pub(crate) async fn run(output: Output, args: DemoArgs) -> Result<ExitCode, Fail
     Ok(if outcome.equal { ExitCode::SUCCESS } else { ExitCode::from(Exit::NotConverged.code()) })
 }
 
-fn show(recorder: &Recorder, outcome: &Outcome, page: Page) {
+fn show(recorder: &Recorder, outcome: &Outcome, page: Page<'_>) {
     page.line("");
     picture::draw(recorder.moments(), outcome).iter().for_each(|line| page.line(line));
     page.line("");
@@ -63,4 +63,4 @@ fn show(recorder: &Recorder, outcome: &Outcome, page: Page) {
     page.heading(format!("  {verdict}: healed in {}", precise(Duration::from_millis(outcome.heal_ms))));
 }
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(30);

@@ -6,6 +6,7 @@ use crate::exit::Failure;
 use crate::home::{Home, Reach, Start};
 use futures::StreamExt;
 use futures::stream::BoxStream;
+use tracing::Instrument;
 
 /// A peer to ask.
 pub(crate) enum Door {
@@ -34,7 +35,9 @@ impl Door {
     pub(crate) async fn call<C: Call>(&self, call: C) -> Result<C::Reply, Failure> {
         match self {
             Self::Running(client) => client.call(&call).await,
-            Self::Opened(host) => call.execute(host).await,
+            Self::Opened(host) => {
+                call.execute(host).instrument(tracing::debug_span!("call", path = C::PATH)).await
+            }
         }
     }
 

@@ -23,12 +23,15 @@ pub(crate) enum Exit {
     NotAllowed,
     /// 7: nobody who could answer was reached.
     Unreachable,
+    /// 0: whoever read what was printed has read enough (`reknit log | head`).
+    ReaderGone,
 }
 
 impl Exit {
     /// The number the process ends with.
     pub(crate) fn code(self) -> u8 {
         match self {
+            Self::ReaderGone => 0,
             Self::Error => 1,
             Self::Usage => 2,
             Self::NotFound => 3,

@@ -95,13 +95,21 @@ impl Home {
         Err(Failure::not_found(format!("there is no peer in {dir}: create one with `reknit init`")))
     }
 
-    /// Makes the directory, readable by its owner only.
+    /// Makes the directory, for its owner only. One that is there already is made so if it is empty, and refused if
+    /// others may use what lies in it.
     pub(crate) fn create_dir(&self) -> Result<(), Failure> {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(OWNER_DIR)
-            .create(&self.dir)
-            .map_err(|cause| Failure::while_doing(format!("creating {}", self.dir.display()), cause))
+        let dir = self.dir.display();
+        let failed = |cause| Failure::while_doing(format!("creating {dir}"), cause);
+        DirBuilder::new().recursive(true).mode(OWNER_DIR).create(&self.dir).map_err(failed)?;
+        if fs::metadata(&self.dir).map_err(failed)?.permissions().mode() & 0o077 == 0 {
+            return Ok(());
+        }
+        if fs::read_dir(&self.dir).map_err(failed)?.next().is_some() {
+            return Err(Failure::usage(format!(
+                "others may use {dir}, and there is something in it: choose another home, or run `chmod {OWNER_DIR:o} {dir}`"
+            )));
+        }
+        fs::set_permissions(&self.dir, Permissions::from_mode(OWNER_DIR)).map_err(failed)
     }
 
     pub(crate) fn config(&self) -> Result<Config, Failure> {
@@ -198,6 +206,24 @@ mod tests {
         let failure = home.must_exist().unwrap_err();
         assert_eq!(failure.exit, Exit::NotFound);
         assert!(failure.message.contains("reknit init"));
+    }
+
+    #[test]
+    fn a_home_that_others_may_use_becomes_the_owners_or_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let open = dir.path().join("home");
+        fs::create_dir(&open).unwrap();
+        fs::set_permissions(&open, Permissions::from_mode(0o755)).unwrap();
+        let home = Home::find(Some(open.clone())).unwrap();
+        home.create_dir().unwrap();
+        assert_eq!(mode(&open), OWNER_DIR);
+        fs::write(open.join("letter"), "").unwrap();
+        home.create_dir().unwrap();
+        fs::set_permissions(&open, Permissions::from_mode(0o755)).unwrap();
+        let failure = home.create_dir().unwrap_err();
+        assert!(failure.exit == Exit::Usage && failure.message.contains("chmod 700"), "{failure}");
+        assert_eq!(mode(&open), 0o755);
     }
 
     #[test]

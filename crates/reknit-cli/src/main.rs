@@ -25,12 +25,16 @@ mod write;
 
 use args::Cli;
 use clap::Parser;
+use exit::{Exit, Failure};
 use output::Output;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(refused) => return misspelt(&refused),
+    };
     log_to_stderr();
     let output = Output::new(cli.global.json);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -42,11 +46,23 @@ fn main() -> ExitCode {
     };
     match runtime.block_on(commands::run(cli, output)) {
         Ok(code) => code,
+        Err(failure) if failure.exit == Exit::ReaderGone => ExitCode::SUCCESS,
         Err(failure) => {
             output.failure(&failure);
             failure.exit_code()
         }
     }
+}
+
+/// A command line that cannot be read, or one that asks for help. Programs are told in JSON.
+fn misspelt(refused: &clap::Error) -> ExitCode {
+    let wants_json = std::env::args_os().take_while(|word| word != "--").any(|word| word == "--json");
+    if !refused.use_stderr() || !wants_json {
+        refused.exit();
+    }
+    let failure = Failure::usage(refused.to_string().trim_end());
+    Output::new(true).failure(&failure);
+    failure.exit_code()
 }
 
 /// `REKNIT_LOG=reknit=debug` shows what goes on inside.

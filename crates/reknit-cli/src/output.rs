@@ -1,8 +1,9 @@
 //! What a command prints: for people, or as JSON.
 
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 use crate::table::{Table, harmless};
 use serde::Serialize;
+use std::cell::RefCell;
 use std::fmt::Display;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::time::Duration;
@@ -25,49 +26,54 @@ impl Output {
         self.json
     }
 
-    /// Whether a person looks at stdout as it is written.
+    /// Whether a person looks at what is written as it is written, progress on stderr included.
     pub(crate) fn is_live(self) -> bool {
-        !self.json && io::stdout().is_terminal()
+        !self.json && io::stdout().is_terminal() && io::stderr().is_terminal()
     }
 
     /// Prints a result: as one line of JSON, or by `people`.
-    pub(crate) fn result<T: Serialize>(self, value: &T, people: impl FnOnce(Page)) -> Result<(), Failure> {
+    pub(crate) fn result<T: Serialize>(
+        self,
+        value: &T,
+        people: impl FnOnce(Page<'_>),
+    ) -> Result<(), Failure> {
         if self.json {
             return self.json_line(value);
         }
-        people(Page);
-        Ok(())
+        let text = RefCell::default();
+        people(Page { text: &text });
+        print(text.into_inner().as_bytes())
     }
 
     /// Prints one line of JSON.
     pub(crate) fn json_line<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Failure> {
         let line = serde_json::to_string(value).map_err(|cause| Failure::error(cause.to_string()))?;
-        line_to(&mut io::stdout().lock(), &line);
-        Ok(())
+        print((line + "\n").as_bytes())
     }
 
     /// A word to people about how it goes. Programs do not get it.
     pub(crate) fn note(self, text: impl Display) {
         if !self.json {
-            eprintln!("{text}");
+            complain(text);
         }
     }
 
-    /// What people should know, though the command goes on.
+    /// What people and programs should know, though the command goes on.
     pub(crate) fn warn(self, text: impl Display) {
-        eprintln!("{} {text}", console::style("warning:").yellow().for_stderr());
+        if self.json {
+            complain(serde_json::json!({ "warning": text.to_string() }));
+        } else {
+            complain(format_args!("{} {text}", console::style("warning:").yellow().for_stderr()));
+        }
     }
 
     /// Says why the command failed: to people in words, to programs as `{"error": ..}`.
     pub(crate) fn failure(self, failure: &Failure) {
         if self.json {
-            eprintln!("{}", serde_json::json!({ "error": failure }));
+            complain(serde_json::json!({ "error": failure }));
         } else {
-            eprintln!(
-                "{} {}",
-                console::style("error:").red().bold().for_stderr(),
-                harmless(&failure.message)
-            );
+            let error = console::style("error:").red().bold().for_stderr();
+            complain(format_args!("{error} {}", harmless(&failure.message)));
         }
     }
 
@@ -110,13 +116,17 @@ pub(crate) enum Total {
     Bytes(u64),
 }
 
-/// Stdout, for people.
+/// What is about to be printed for people.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Page;
+pub(crate) struct Page<'a> {
+    text: &'a RefCell<String>,
+}
 
-impl Page {
+impl Page<'_> {
     pub(crate) fn line(self, text: impl Display) {
-        line_to(&mut io::stdout().lock(), &text.to_string());
+        let mut page = self.text.borrow_mut();
+        page.push_str(&text.to_string());
+        page.push('\n');
     }
 
     /// Columns of the terminal, if it is one.
@@ -126,8 +136,7 @@ impl Page {
 
     /// Prints a table, cut at the terminal's edge if there is one.
     pub(crate) fn table(self, table: &Table) {
-        let mut out = io::stdout().lock();
-        table.lines(self.columns()).iter().for_each(|line| line_to(&mut out, line));
+        table.lines(self.columns()).iter().for_each(|line| self.line(line));
     }
 
     pub(crate) fn heading(self, text: impl Display) {
@@ -135,12 +144,23 @@ impl Page {
     }
 }
 
-/// Writes a line. Whoever reads us may leave early (`reknit log | head`): then there is nothing more to do here.
-fn line_to(out: &mut impl Write, line: &str) {
-    let written = writeln!(out, "{line}").and_then(|()| out.flush());
-    if written.is_err_and(|error| error.kind() == ErrorKind::BrokenPipe) {
-        std::process::exit(0);
+/// Writes to stdout.
+pub(crate) fn print(bytes: &[u8]) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes).and_then(|()| out.flush()).map_err(|cause| not_written("stdout", &cause))
+}
+
+/// Why something could not be written. Whoever reads us may leave early, which is no failure.
+pub(crate) fn not_written(to: &str, cause: &io::Error) -> Failure {
+    match cause.kind() {
+        ErrorKind::BrokenPipe => Failure::new(Exit::ReaderGone, "nobody reads on"),
+        _ => Failure::while_doing(format_args!("writing to {to}"), cause),
     }
+}
+
+/// Writes a line to stderr. If that cannot be done there is nobody to tell.
+fn complain(line: impl Display) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 const SPIN: Duration = Duration::from_millis(100);

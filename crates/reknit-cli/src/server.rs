@@ -18,6 +18,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::net::UnixListener;
 use tokio::sync::watch;
+use tracing::Instrument;
 
 /// A socket that answers, and goes when this is dropped.
 #[derive(Debug)]
@@ -103,6 +104,7 @@ fn routes() -> Router<Served> {
     let router = answer::<calls::Write>(router);
     let router = answer::<calls::Begin>(router);
     let router = answer::<calls::Commit>(router);
+    let router = answer::<calls::Cancel>(router);
     let router = answer::<calls::Log>(router);
     let router = answer::<calls::Why>(router);
     let router = answer::<calls::UntilConverged>(router);
@@ -114,7 +116,10 @@ fn routes() -> Router<Served> {
 fn answer<C: Call>(router: Router<Served>) -> Router<Served> {
     let handler = |State(served): State<Served>, body: Bytes| async move {
         let reply = match parse::<C>(&body) {
-            Ok(call) => call.execute(&served.host).await,
+            Ok(call) => {
+                let span = tracing::debug_span!("call", path = C::PATH);
+                call.execute(&served.host).instrument(span).await
+            }
             Err(failure) => Err(failure),
         };
         reply.and_then(|reply| line(&reply)).map_or_else(refusal, |body| json(Body::from(body)))
@@ -164,7 +169,7 @@ fn refusal(failure: Failure) -> Response {
         Exit::NotAllowed => StatusCode::FORBIDDEN,
         Exit::StoreInUse => StatusCode::CONFLICT,
         Exit::NotConverged | Exit::Unreachable => StatusCode::GATEWAY_TIMEOUT,
-        Exit::Error => StatusCode::INTERNAL_SERVER_ERROR,
+        Exit::Error | Exit::ReaderGone => StatusCode::INTERNAL_SERVER_ERROR,
     };
     (status, axum::Json(failure)).into_response()
 }

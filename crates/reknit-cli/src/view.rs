@@ -46,6 +46,23 @@ impl Kind {
     }
 }
 
+impl EntityView {
+    /// About how many bytes it has on the wire.
+    pub(crate) fn weight(&self) -> usize {
+        self.fields.iter().map(|(name, value)| 2 * name.len() + weight(value)).sum()
+    }
+}
+
+fn weight(value: &Json) -> usize {
+    let inside = match value {
+        Json::Null | Json::Bool(_) | Json::Number(_) => 0,
+        Json::String(text) => text.len(),
+        Json::Array(items) => items.iter().map(weight).sum(),
+        Json::Object(entries) => entries.iter().map(|(key, value)| key.len() + weight(value)).sum(),
+    };
+    inside + WEIGHT
+}
+
 impl From<reknit::Entity> for EntityView {
     fn from(entity: reknit::Entity) -> Self {
         let kinds =
@@ -86,3 +103,5 @@ pub(crate) fn short(id: &impl ToString) -> String {
 }
 
 const SHORT_CHARS: usize = 10;
+/// What a value weighs besides what it holds.
+const WEIGHT: usize = 8;

@@ -5,6 +5,7 @@ use serde_json::{Value as Json, json};
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -396,4 +397,125 @@ fn the_demo_ends_with_three_equal_peers() {
 #[test]
 fn completions_know_the_commands() {
     assert!(Home::empty().ok(&["completions", "bash"]).contains("doctor"));
+}
+
+/// Sends a signal to a process of ours.
+fn signal(name: &str, running: &Running) {
+    let sent = Command::new("kill").args(["-s", name]).arg(running.0.id().to_string()).status().unwrap();
+    assert!(sent.success());
+}
+
+#[test]
+fn whoever_stops_reading_ends_no_peer_and_a_full_disk_is_an_error() {
+    let home = Home::with_space("laptop");
+    let id = home.put(&["songs", "title=Blue"]);
+    let full = || Stdio::from(fs::File::options().write(true).open("/dev/full").unwrap());
+    for words in
+        [&["get", "songs", id.as_str()][..], &["export"], &["ls", "--json"], &["completions", "bash"]]
+    {
+        let output = home.command(words).stdout(full()).stderr(Stdio::piped()).spawn().unwrap();
+        let output = output.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{words:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("writing to"), "{words:?}");
+    }
+    let nobody = || {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        writer
+    };
+    let status = home.command(&["ls"]).stdout(nobody()).status().unwrap();
+    assert!(status.success(), "{status}");
+
+    // A peer that cannot tell anybody what happens goes on.
+    let up = home.command(&["up", "--json", "--no-mdns"]).stdout(nobody()).stderr(full()).spawn().unwrap();
+    let mut up = Running(up);
+    let socket = home.dir.path().join("home/peer.sock");
+    until("it answers", || UnixStream::connect(&socket).is_ok());
+    for name in ["one", "two"] {
+        home.ok(&["space", "new", name]);
+    }
+    assert!(up.0.try_wait().unwrap().is_none(), "the peer is up");
+    signal("TERM", &up);
+    assert!(up.0.wait().unwrap().success());
+}
+
+#[test]
+fn a_peer_that_hangs_is_said_to() {
+    let home = Home::with_space("laptop");
+    let up = home.up();
+    signal("STOP", &up);
+    let (code, words) = home.fails(&["up"]);
+    let checks = home.run(&["doctor", "--json"]);
+    signal("CONT", &up);
+    assert!(code == 4 && words.contains("does not answer"), "{code} {words}");
+    assert_eq!(checks.status.code(), Some(1));
+    let held = format!("process {} ", up.0.id());
+    let checks = String::from_utf8_lossy(&checks.stdout).into_owned();
+    assert!(checks.contains(&held) && checks.contains("does not answer"), "{checks}");
+}
+
+#[test]
+fn a_watcher_whose_peer_stops_is_told() {
+    let home = Home::with_space("laptop");
+    let mut up = home.up();
+    let mut watch = home.command(&["watch", "--json"]);
+    let mut watching = watch.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(watching.stdout.take().unwrap()).lines();
+    let (heard, hears) = std::sync::mpsc::sync_channel(1);
+    // It reads to the end: a watcher whom nobody reads ends as well.
+    std::thread::spawn(move || lines.for_each(|line| drop(heard.try_send(line))));
+    until("the watcher listens", || {
+        home.put(&["songs", "title=Blue"]);
+        hears.try_recv().is_ok()
+    });
+    signal("TERM", &up);
+    assert!(up.0.wait().unwrap().success());
+    let output = watching.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(7));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("stopped"), "{output:?}");
+}
+
+#[test]
+fn an_edit_that_cannot_be_committed_keeps_what_was_written() {
+    let home = Home::with_space("laptop");
+    let mut up = home.up();
+    let id = home.put(&["notes", "body@=hello"]);
+    let (pid, socket) = (up.0.id(), home.dir.path().join("home/peer.sock"));
+    let words = format!(
+        "echo 'a day of work' > \"$1\"; kill {pid}; while [ -e '{}' ]; do sleep 0.05; done",
+        socket.display()
+    );
+    let editor = script(&home, &words);
+    let edited = home.command(&["edit", "notes", &id, "body"]).env("VISUAL", &editor).output().unwrap();
+    let told = String::from_utf8(edited.stderr).unwrap();
+    assert_eq!(edited.status.code(), Some(7), "{told}");
+    let kept = told.split_whitespace().find(|word| word.contains("/reknit-")).unwrap().trim_end_matches(':');
+    assert_eq!(fs::read_to_string(kept).unwrap(), "a day of work\n");
+    assert!(up.0.wait().unwrap().success());
+    home.ok(&["edit", "notes", &id, "body", "--from", kept]);
+    assert_eq!(home.json(&["get", "notes", &id, "body"]), "a day of work");
+    fs::remove_dir_all(PathBuf::from(kept).parent().unwrap()).unwrap();
+}
+
+#[test]
+fn programs_are_told_in_json_what_people_are_told_in_words() {
+    let home = Home::with_space("laptop");
+    let (code, told) = home.fails(&["frobnicate", "--json"]);
+    assert_eq!(code, 2);
+    assert_eq!(serde_json::from_str::<Json>(&told).unwrap()["error"]["exit"], "usage", "{told}");
+    let script = home.json(&["completions", "bash"]);
+    assert!(script["script"].as_str().unwrap().contains("doctor"));
+    let invited = home.run(&["invite", "--json"]);
+    let warned: Json = serde_json::from_slice(&invited.stderr).unwrap();
+    assert!(warned["warning"].as_str().unwrap().contains("reknit up"));
+
+    let lines: String = (0..120).map(|number| format!("{{\"number\": {number}}}\n")).collect();
+    let file = home.dir.path().join("rows.jsonl");
+    fs::write(&file, lines).unwrap();
+    home.ok(&["import", "--into", "rows", file.to_str().unwrap()]);
+    assert_eq!(home.json(&["ls", "rows"]).as_array().unwrap().len(), 120);
+    let cut = home.run(&["ls", "rows", "-n", "7", "--json"]);
+    assert!(String::from_utf8_lossy(&cut.stderr).contains("there may be more"));
+    let (code, told) = home.fails(&["log", "-n", "10001"]);
+    assert!(code == 2 && told.contains("10000"), "{told}");
 }

@@ -32,10 +32,11 @@ fn a_full_disk_loses_nothing_that_was_acknowledged() {
     assert!(failed.message.contains("space") || failed.message.contains("full"), "it says why: {failed:?}");
     assert!(!written.is_empty());
 
+    let (status, said) = ada.ended();
+    assert_eq!(status.code(), Some(1), "a peer that has stopped does not go on as if it ran: {said}");
+    assert!(said.contains("space") || said.contains("full"), "it says why: {said}");
+
     disk.grow();
-    if ada.is_up() {
-        ada.down_anyhow();
-    }
     ada.up();
     for id in &written {
         ada.run(&["get", "notes", id]);

@@ -1,10 +1,14 @@
 //! Editing a text for a while: a transaction on a fork of the space, held open between two calls.
 
 use super::{Call, Host, pick};
+use crate::clock::now_ms;
 use crate::exit::Failure;
 use reknit::{Entity, EntityId, FieldValue, Transaction};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::task::AbortHandle;
 
 /// The edits under way.
 #[derive(Default)]
@@ -14,28 +18,58 @@ pub(crate) struct Drafts {
 }
 
 struct Draft {
+    text: EditedText,
+    _expiry: Expiry,
+}
+
+/// A text on a fork of the space. While it is held, the store keeps what it forks from.
+struct EditedText {
     transaction: Transaction,
     collection: String,
     id: EntityId,
     field: String,
 }
 
+/// Gives a draft up after [`DRAFT_LIFETIME`], unless it is gone by then.
+struct Expiry(AbortHandle);
+
+impl Drop for Expiry {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 impl Drafts {
     /// Keeps a draft and names it. Beyond [`DRAFTS_MAX`] the oldest is given up: whoever began it has likely left.
-    fn keep(&mut self, draft: Draft) -> u64 {
-        while self.open.len() >= DRAFTS_MAX {
-            self.open.pop_first();
+    fn keep(drafts: &Arc<Mutex<Self>>, text: EditedText) -> u64 {
+        let mut open = locked(drafts);
+        while open.open.len() >= DRAFTS_MAX {
+            open.open.pop_first();
         }
-        self.last += 1;
-        self.open.insert(self.last, draft);
-        self.last
+        // No name of an earlier run is given out again: it would be another's draft.
+        let number = now_ms().max(open.last + 1);
+        open.last = number;
+        let held = Arc::downgrade(drafts);
+        let expiry = tokio::spawn(async move {
+            tokio::time::sleep(DRAFT_LIFETIME).await;
+            if let Some(drafts) = held.upgrade() {
+                locked(&drafts).open.remove(&number);
+            }
+        });
+        open.open.insert(number, Draft { text, _expiry: Expiry(expiry.abort_handle()) });
+        number
     }
 
-    fn take(&mut self, number: u64) -> Result<Draft, Failure> {
-        self.open.remove(&number).ok_or_else(|| {
+    fn take(drafts: &Mutex<Self>, number: u64) -> Result<EditedText, Failure> {
+        let draft = locked(drafts).open.remove(&number);
+        draft.map(|draft| draft.text).ok_or_else(|| {
             Failure::error("the peer has given up this edit, or was restarted meanwhile: edit again")
         })
     }
+}
+
+fn locked(drafts: &Mutex<Drafts>) -> MutexGuard<'_, Drafts> {
+    drafts.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Begins to edit a text.
@@ -75,7 +109,7 @@ impl Call for Begin {
                 )));
             }
         };
-        let draft = host.drafts().keep(Draft { transaction, collection, id, field });
+        let draft = Drafts::keep(host.drafts(), EditedText { transaction, collection, id, field });
         Ok(Begun { draft, id, text })
     }
 }
@@ -92,7 +126,7 @@ impl Call for Commit {
     type Reply = ();
 
     async fn execute(self, host: &Host) -> Result<(), Failure> {
-        let Draft { mut transaction, collection, id, field } = host.drafts().take(self.draft)?;
+        let EditedText { mut transaction, collection, id, field } = Drafts::take(host.drafts(), self.draft)?;
         let text = self.text;
         transaction.edit(|tx| tx.entity(&collection, id)?.text(&field)?.replace(&text).map(drop))?;
         transaction.commit().await?;
@@ -100,5 +134,54 @@ impl Call for Commit {
     }
 }
 
+/// Gives an edit up.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Cancel {
+    pub(crate) draft: u64,
+}
+
+impl Call for Cancel {
+    const PATH: &'static str = "/v1/edit/cancel";
+    type Reply = ();
+
+    async fn execute(self, host: &Host) -> Result<(), Failure> {
+        Drafts::take(host.drafts(), self.draft).map(drop)
+    }
+}
+
 /// Edits under way at one time.
 const DRAFTS_MAX: usize = 16;
+/// An editor may be open for so long; then the store need not keep what the edit began from any more.
+const DRAFT_LIFETIME: Duration = Duration::from_secs(4 * 60 * 60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use reknit::Peer;
+    use std::path::PathBuf;
+
+    #[tokio::test]
+    async fn an_edit_that_is_given_up_holds_nothing() {
+        let peer = Peer::ephemeral().offline().start().await.unwrap();
+        let space = peer.create_space("home").await.unwrap();
+        let id = space.transact(|tx| {
+            let mut note = tx.create("notes")?;
+            note.text("body")?.push("hello")?;
+            Ok(note.id())
+        });
+        let (id, host) = (id.await.unwrap().to_string(), Host::new(peer.clone(), PathBuf::new()));
+        let begin =
+            || Begin { space: None, collection: "notes".into(), id: id.clone(), field: "body".into() };
+        let begun = begin().execute(&host).await.unwrap();
+        assert_eq!(begun.text, "hello");
+        Cancel { draft: begun.draft }.execute(&host).await.unwrap();
+        assert!(locked(host.drafts()).open.is_empty());
+        let commit = Commit { draft: begun.draft, text: "late".into() };
+        assert!(commit.execute(&host).await.is_err());
+
+        for _ in 0..DRAFTS_MAX + 1 {
+            begin().execute(&host).await.unwrap();
+        }
+        assert_eq!(locked(host.drafts()).open.len(), DRAFTS_MAX);
+    }
+}

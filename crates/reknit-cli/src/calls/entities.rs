@@ -158,10 +158,26 @@ impl Call for List {
     async fn execute(self, host: &Host) -> Result<Self::Reply, Failure> {
         let space = pick::space(host.peer(), self.space.as_deref())?;
         let limit = self.limit.clamp(1, PAGE_ENTITIES_MAX);
-        let page =
-            space.scan(&self.collection, Page { after: self.after, limit, deleted: self.include_deleted })?;
-        let next_after = page.last().map(|entity| entity.id).filter(|_| page.len() == limit);
-        Ok(Listed { entities: page.into_iter().map(EntityView::from).collect(), next_after })
+        let snapshot = space.snapshot()?;
+        let (mut entities, mut bytes, mut after) = (Vec::new(), 0, self.after);
+        while entities.len() < limit && bytes < PAGE_BYTES {
+            let wanted = READ_AT_ONCE.min(limit - entities.len());
+            let page = Page { after, limit: wanted, deleted: self.include_deleted };
+            let found = snapshot.scan(&self.collection, page)?;
+            let is_last = found.len() < wanted;
+            for entity in found.into_iter().map(EntityView::from) {
+                bytes += entity.weight();
+                after = Some(entity.id);
+                entities.push(entity);
+                if bytes >= PAGE_BYTES {
+                    return Ok(Listed { entities, next_after: after });
+                }
+            }
+            if is_last {
+                return Ok(Listed { entities, next_after: None });
+            }
+        }
+        Ok(Listed { entities, next_after: after })
     }
 }
 
@@ -244,3 +260,48 @@ impl Call for Write {
 
 /// Entities in one answer.
 pub(crate) const PAGE_ENTITIES_MAX: usize = 500;
+/// About so many bytes in one answer: the entity that reaches it is the last.
+const PAGE_BYTES: usize = 8 << 20;
+/// Entities read at once, before it is known how large they are.
+const READ_AT_ONCE: usize = 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use reknit::Peer;
+    use std::path::PathBuf;
+
+    async fn host(entities: usize, bytes: usize) -> Host {
+        let peer = Peer::ephemeral().offline().start().await.unwrap();
+        let space = peer.create_space("home").await.unwrap();
+        for _ in 0..entities {
+            let text = "x".repeat(bytes);
+            let written = space.transact(move |tx| tx.create("notes")?.text("body")?.push(&text).map(drop));
+            written.await.unwrap();
+        }
+        Host::new(peer, PathBuf::new())
+    }
+
+    async fn pages(host: &Host, limit: usize) -> Vec<usize> {
+        let collection = "notes".to_owned();
+        let mut call = List { space: None, collection, after: None, limit, include_deleted: false };
+        let mut pages = Vec::new();
+        loop {
+            let page = call.clone().execute(host).await.unwrap();
+            pages.push(page.entities.len());
+            call.after = page.next_after;
+            if call.after.is_none() {
+                return pages;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_page_ends_by_count_or_by_weight() {
+        let light = host(45, 1).await;
+        assert_eq!(pages(&light, 20).await, [20, 20, 5]);
+        assert_eq!(pages(&light, PAGE_ENTITIES_MAX).await, [45]);
+        let heavy = host(20, 500_000).await;
+        assert_eq!(pages(&heavy, PAGE_ENTITIES_MAX).await, [17, 3]);
+    }
+}

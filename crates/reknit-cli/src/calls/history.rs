@@ -34,7 +34,8 @@ impl Call for Log {
 
     async fn execute(self, host: &Host) -> Result<Self::Reply, Failure> {
         let space = pick::space(host.peer(), self.space.as_deref())?;
-        let entries = space.log(self.newest.min(LOG_ENTRIES_MAX))?;
+        let most = usize::try_from(LOG_ENTRIES_MAX).unwrap_or(usize::MAX);
+        let entries = space.log(self.newest.min(most))?;
         Ok(entries.into_iter().map(EventView::from).collect())
     }
 }
@@ -110,4 +111,4 @@ async fn not_converged(space: &Space, peers: usize) -> Result<Failure, Failure> 
 }
 
 /// Events in one answer.
-const LOG_ENTRIES_MAX: usize = 10_000;
+pub(crate) const LOG_ENTRIES_MAX: i64 = 10_000;

@@ -45,7 +45,7 @@ pub(super) async fn get(context: &Context, args: GetArgs) -> Result<(), Failure>
     })
 }
 
-fn show(entity: &EntityView, page: Page) {
+fn show(entity: &EntityView, page: Page<'_>) {
     let deleted = if entity.deleted { " (deleted)" } else { "" };
     page.heading(format!("{} {}{deleted}", flat(&entity.collection), entity.id));
     let mut table = Table::pairs();

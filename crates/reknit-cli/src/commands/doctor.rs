@@ -102,7 +102,7 @@ fn configuration(home: &Home) -> Check {
 async fn store(home: &Home) -> (Check, Option<StatusView>) {
     const WHAT: &str = "store";
     let stale = match Client::reach(home).await {
-        Ok(Reached::Peer(client)) => return running(&client).await,
+        Ok(Reached::Peer(client)) => return running(home, &client).await,
         Ok(Reached::StaleSocket) => {
             " (the last peer was killed: its socket is still there, which does no harm)"
         }
@@ -127,23 +127,31 @@ async fn store(home: &Home) -> (Check, Option<StatusView>) {
                 (.., Err(error)) => (Check::broken(WHAT, error.to_string()), None),
             }
         }
-        Err(failure) if failure.exit == Exit::StoreInUse => {
-            let holders = holders(&home.store());
-            let who = if holders.is_empty() { "an unknown process".to_owned() } else { holders.join(", ") };
-            (Check::broken(WHAT, format!("{who} has it open and does not answer: end it")), None)
-        }
+        Err(failure) if failure.exit == Exit::StoreInUse => (unanswering(home), None),
         Err(failure) => (Check::broken(WHAT, failure.message), None),
     }
 }
 
-async fn running(client: &Client) -> (Check, Option<StatusView>) {
-    match (client.hello().await, client.call(&Status {}).await) {
-        (Ok(hello), Ok(status)) => {
+/// The store is in use, and whoever uses it says nothing.
+fn unanswering(home: &Home) -> Check {
+    let holders = holders(&home.store());
+    let who = if holders.is_empty() { "an unknown process".to_owned() } else { holders.join(", ") };
+    Check::broken("store", format!("{who} has it open and does not answer: end it"))
+}
+
+async fn running(home: &Home, client: &Client) -> (Check, Option<StatusView>) {
+    let hello = match client.hello().await {
+        Ok(hello) => hello,
+        Err(failure) if failure.exit == Exit::StoreInUse => return (unanswering(home), None),
+        Err(failure) => return (Check::broken("store", failure.message), None),
+    };
+    match client.call(&Status {}).await {
+        Ok(status) => {
             let found =
                 format!("held by the running peer, process {} (version {})", hello.process, hello.version);
             (Check::well("store", found), Some(status))
         }
-        (Err(failure), _) | (_, Err(failure)) => (Check::broken("store", failure.message), None),
+        Err(failure) => (Check::broken("store", failure.message), None),
     }
 }
 

@@ -2,14 +2,15 @@
 
 use super::Context;
 use crate::args::EditArgs;
-use crate::calls::{Begin, Begun, Commit};
+use crate::calls::{Begin, Begun, Cancel, Commit};
 use crate::door::Door;
 use crate::exit::Failure;
 use crate::home::Reach;
 use serde::Serialize;
 use std::ffi::OsString;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
 use tokio::process::Command;
 
 /// How an edit ended.
@@ -34,20 +35,61 @@ async fn edit(context: &Context, door: &Door, args: EditArgs) -> Result<Edited, 
     let (collection, field) = (args.collection, args.field);
     let call = Begin { space: context.space.clone(), collection, id: args.id, field: field.clone() };
     let Begun { draft, id, text } = door.call(call).await?;
-    let new = match args.from {
-        Some(file) => read(&file)?,
-        None => in_editor(&text, &field).await?,
+    let changed = change(door, (draft, &text), args.from.as_deref(), &field).await;
+    if !matches!(changed, Ok(true)) {
+        // A draft that this does not reach is given up after a while.
+        let _ = door.call(Cancel { draft }).await;
+    }
+    Ok(Edited { id, changed: changed? })
+}
+
+/// Whether there was anything to change.
+async fn change(
+    door: &Door,
+    (draft, text): (u64, &str),
+    from: Option<&Path>,
+    field: &str,
+) -> Result<bool, Failure> {
+    let new = match from {
+        Some(file) => Written { text: read(file)?, sheet: None },
+        None => in_editor(text, field).await?,
     };
     // Editors end the last line, whether the text did or not.
-    let new = match new.strip_suffix('\n') {
-        Some(trimmed) if !text.ends_with('\n') => trimmed.to_owned(),
-        _ => new,
+    let wanted = match new.text.strip_suffix('\n') {
+        Some(trimmed) if !text.ends_with('\n') => trimmed,
+        _ => &new.text,
     };
-    let changed = new != text;
-    if changed {
-        door.call(Commit { draft, text: new }).await?;
+    if wanted == text {
+        return Ok(false);
     }
-    Ok(Edited { id, changed })
+    let committed = door.call(Commit { draft, text: wanted.to_owned() }).await;
+    committed.map(|()| true).map_err(|failure| match new.sheet {
+        Some(sheet) => sheet.kept(failure),
+        None => failure,
+    })
+}
+
+/// A text, and the file it was written in if that is ours.
+struct Written {
+    text: String,
+    sheet: Option<Sheet>,
+}
+
+/// The file that the user's editor writes. It goes when this is dropped.
+struct Sheet {
+    dir: TempDir,
+    file: PathBuf,
+}
+
+impl Sheet {
+    /// Keeps what the user wrote, and says where it is.
+    fn kept(self, failure: Failure) -> Failure {
+        let _ = self.dir.keep();
+        let file = self.file.display();
+        let message =
+            format!("{}. What you wrote is kept in {file}: `reknit edit --from` takes it", failure.message);
+        Failure { message, ..failure }
+    }
 }
 
 fn read(file: &Path) -> Result<String, Failure> {
@@ -62,7 +104,7 @@ fn read(file: &Path) -> Result<String, Failure> {
 }
 
 /// Lets the user's editor change the text in a file that only the user can read.
-async fn in_editor(text: &str, field: &str) -> Result<String, Failure> {
+async fn in_editor(text: &str, field: &str) -> Result<Written, Failure> {
     let name: String = field.chars().filter(|char| char.is_alphanumeric()).collect();
     let failed = |cause: std::io::Error| Failure::while_doing("preparing the text for the editor", cause);
     let dir = tempfile::Builder::new().prefix("reknit-").tempdir().map_err(failed)?;
@@ -76,13 +118,19 @@ async fn in_editor(text: &str, field: &str) -> Result<String, Failure> {
         .status()
         .await
         .map_err(|cause| Failure::while_doing(format!("starting {}", editor.to_string_lossy()), cause))?;
+    let (written, sheet) = (read(&file), Sheet { dir, file });
     if !status.success() {
-        return Err(Failure::error(format!(
+        let failure = Failure::error(format!(
             "{} ended with {status}: nothing was changed; set EDITOR to the editor you like",
             editor.to_string_lossy()
-        )));
+        ));
+        let touched = written.is_ok_and(|written| written != text);
+        return Err(if touched { sheet.kept(failure) } else { failure });
     }
-    read(&file)
+    match written {
+        Ok(text) => Ok(Written { text, sheet: Some(sheet) }),
+        Err(failure) => Err(sheet.kept(failure)),
+    }
 }
 
 fn editor() -> OsString {

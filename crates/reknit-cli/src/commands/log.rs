@@ -11,14 +11,15 @@ use crate::table::flat;
 use crate::view::{EventView, short};
 
 pub(super) async fn run(context: &Context, args: LogArgs) -> Result<(), Failure> {
-    let events = context.ask(Log { space: context.space.clone(), newest: args.newest }).await?;
+    let newest = usize::try_from(args.newest).unwrap_or(usize::MAX);
+    let events = context.ask(Log { space: context.space.clone(), newest }).await?;
     if context.output.is_json() {
         return events.iter().try_for_each(|event| context.output.json_line(event));
     }
     context.output.result(&events, |page| show(&events, page))
 }
 
-fn show(events: &[EventView], page: Page) {
+fn show(events: &[EventView], page: Page<'_>) {
     let nodes: Vec<_> =
         events.iter().map(|event| Node { id: event.id, parents: event.parents.clone() }).collect();
     let drawings = draw(&nodes);

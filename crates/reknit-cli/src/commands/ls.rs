@@ -31,6 +31,7 @@ async fn collections(context: &Context) -> Result<(), Failure> {
 }
 
 async fn entities(context: &Context, collection: String, args: LsArgs) -> Result<(), Failure> {
+    let limit = args.limit.unwrap_or(if context.output.is_json() { usize::MAX } else { SHOWN });
     let (found, more) = context
         .with(Reach::Offline, async |door| {
             let (mut found, mut after) = (Vec::new(), args.after);
@@ -39,13 +40,13 @@ async fn entities(context: &Context, collection: String, args: LsArgs) -> Result
                     space: context.space.clone(),
                     collection: collection.clone(),
                     after,
-                    limit: PAGE_ENTITIES_MAX.min(args.limit.saturating_sub(found.len())),
+                    limit: PAGE_ENTITIES_MAX.min(limit.saturating_sub(found.len())),
                     include_deleted: args.deleted,
                 };
                 let page = door.call(call).await?;
                 found.extend(page.entities);
                 after = page.next_after;
-                if after.is_none() || found.len() >= args.limit {
+                if after.is_none() || found.len() >= limit {
                     return Ok((found, after));
                 }
             }
@@ -53,7 +54,7 @@ async fn entities(context: &Context, collection: String, args: LsArgs) -> Result
         .await?;
     context.output.result(&found, |page| page.table(&overview(&found)))?;
     if let Some(after) = more {
-        context.output.note(format!("there may be more: --after {after}, or a greater --limit"));
+        context.output.warn(format_args!("there may be more: --after {after}, or a greater --limit"));
     }
     Ok(())
 }
@@ -81,6 +82,8 @@ fn cell(value: &serde_json::Value) -> String {
     text.chars().take(CELL_CHARS_MAX - 1).chain(['…']).collect()
 }
 
+/// Entities shown to people who name no limit.
+const SHOWN: usize = 100;
 const COLUMNS_MAX: usize = 8;
 const CELL_CHARS_MAX: usize = 32;
 

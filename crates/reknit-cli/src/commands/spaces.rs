@@ -49,7 +49,7 @@ pub(super) async fn info(context: &Context) -> Result<(), Failure> {
     context.output.result(&space, |page| describe(&space, page))
 }
 
-fn describe(space: &SpaceView, page: Page) {
+fn describe(space: &SpaceView, page: Page<'_>) {
     let mut facts = Table::pairs();
     facts
         .row(["name", &space.name])

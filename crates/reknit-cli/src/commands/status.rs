@@ -17,7 +17,7 @@ pub(super) async fn status(context: &Context) -> Result<(), Failure> {
     context.output.result(&status, |page| show(&status, running, page))
 }
 
-fn show(status: &StatusView, running: bool, page: Page) {
+fn show(status: &StatusView, running: bool, page: Page<'_>) {
     let mut facts = Table::pairs();
     facts
         .row(["device", &format!("{} ({})", status.name, short(&status.device))])
@@ -37,7 +37,7 @@ fn show(status: &StatusView, running: bool, page: Page) {
     status.spaces.iter().for_each(|space| show_space(space, page));
 }
 
-fn show_space(space: &SpaceView, page: Page) {
+fn show_space(space: &SpaceView, page: Page<'_>) {
     page.line("");
     page.heading(format!(
         "{}: {} events, frontier {}",

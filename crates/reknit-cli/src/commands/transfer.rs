@@ -6,7 +6,7 @@ use crate::calls::{Collections, List, NewEntity, PAGE_ENTITIES_MAX, Write};
 use crate::door::Door;
 use crate::exit::{Exit, Failure};
 use crate::home::Reach;
-use crate::output::Total;
+use crate::output::{Total, not_written};
 use crate::view::EntityView;
 use serde::Serialize;
 use std::fs::File;
@@ -178,7 +178,7 @@ async fn export_lines(context: &Context, door: &Door, args: &ExportArgs) -> Resu
             }
         }
     }
-    out.flush().map_err(|cause| Failure::while_doing("writing the export", cause))?;
+    out.flush().map_err(|cause| not_written("the export", &cause))?;
     let exported = bar.position();
     bar.finish_and_clear();
     Ok(exported)
@@ -194,10 +194,7 @@ fn create(file: Option<&Path>) -> Result<Box<dyn io::Write>, Failure> {
 
 fn write_line(out: &mut impl io::Write, entity: &EntityView) -> Result<(), Failure> {
     let line = serde_json::to_string(entity).map_err(|cause| Failure::error(cause.to_string()))?;
-    match writeln!(out, "{line}") {
-        Err(cause) if cause.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
-        written => written.map_err(|cause| Failure::while_doing("writing the export", cause)),
-    }
+    writeln!(out, "{line}").map_err(|cause| not_written("the export", &cause))
 }
 
 /// One line of an import: an entity whose transaction can be no larger.

@@ -39,9 +39,9 @@ pub(super) async fn run(context: &Context, args: UpArgs) -> Result<(), Failure> 
         Ok(server) => run_until_stopped(context.output, server, &host, happenings, (&stop, stopped)).await,
         Err(failure) => Err(failure),
     };
-    let ended = peer.shutdown().await;
-    served?;
-    Ok(ended?)
+    // What ended the peer says more than that it did.
+    peer.shutdown().await?;
+    served
 }
 
 async fn refuse_second(context: &Context) -> Result<(), Failure> {
@@ -99,33 +99,57 @@ async fn tell(
 ) -> Result<(), Failure> {
     let line = if output.is_live() { output.spinner("") } else { ProgressBar::hidden() };
     let name = host.peer().device_name();
-    say(output, &line, &HappeningView::own("up", format!("{name} is up")))?;
+    let mut teller = Teller { output, line, heard: true };
+    teller.say(&HappeningView::own("up", format!("{name} is up")));
     let mut looks = tokio::time::interval(LOOK_AGAIN);
     loop {
         tokio::select! {
             happening = happenings.next() => match happening {
-                Some(happening) => say(output, &line, &happening)?,
+                Some(happening) => teller.say(&happening),
                 None => return Err(Failure::error("the peer has stopped: `reknit doctor` may say why")),
             },
             _ = looks.tick(), if output.is_live() => {
                 let status = Status {}.execute(host).await?;
-                line.set_message(summary(&status));
+                teller.line.set_message(summary(&status));
             }
         }
     }
 }
 
-fn say(output: Output, line: &ProgressBar, happening: &HappeningView) -> Result<(), Failure> {
-    if output.is_json() {
-        return output.json_line(happening);
+/// Says what happens, as long as somebody listens.
+struct Teller {
+    output: Output,
+    line: ProgressBar,
+    heard: bool,
+}
+
+impl Teller {
+    /// Others rely on the peer, whether anybody reads what it prints or not: it goes on without.
+    fn say(&mut self, happening: &HappeningView) {
+        if !self.heard {
+            return;
+        }
+        match self.try_say(happening) {
+            Err(failure) if failure.exit == Exit::ReaderGone => self.heard = false,
+            Err(failure) => {
+                self.heard = false;
+                self.output.warn(format_args!("{failure}: the peer goes on in silence"));
+            }
+            Ok(()) => {}
+        }
     }
-    let text = format!("{}  {}", time_of_day(now_ms()), flat(&happening.text));
-    if output.is_live() {
-        line.println(text)
-    } else {
-        output.result(&(), |page| page.line(text))?
+
+    fn try_say(&self, happening: &HappeningView) -> Result<(), Failure> {
+        if self.output.is_json() {
+            return self.output.json_line(happening);
+        }
+        let text = format!("{}  {}", time_of_day(now_ms()), flat(&happening.text));
+        if self.output.is_live() {
+            self.line.println(text);
+            return Ok(());
+        }
+        self.output.result(&(), |page| page.line(text))
     }
-    Ok(())
 }
 
 /// Peers, spaces and lag in one line.

@@ -5,7 +5,7 @@ use crate::args::WatchArgs;
 use crate::calls::Watch;
 use crate::clock::{now_ms, time_of_day};
 use crate::door::Door;
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 use crate::home::Reach;
 use crate::output::Page;
 use crate::table::flat;
@@ -19,14 +19,23 @@ pub(super) async fn run(context: &Context, args: WatchArgs) -> Result<(), Failur
 
 async fn follow(context: &Context, door: &Door, args: WatchArgs) -> Result<(), Failure> {
     let question = Watch { space: context.space.clone(), collection: args.collection };
-    let changes = door.follow(question).await?.take(args.count.unwrap_or(usize::MAX));
-    let mut changes = std::pin::pin!(changes.take_until(Box::pin(end(args.lasts))));
+    let mut changes = door.follow(question).await?;
+    let mut left = args.count.unwrap_or(usize::MAX);
+    let mut end = std::pin::pin!(end(args.lasts));
     if context.output.is_live() {
         context.output.note("watching; press Ctrl-C to end");
     }
-    while let Some(change) = changes.next().await {
-        let change = change?;
+    while left > 0 {
+        let change = tokio::select! {
+            change = changes.next() => change,
+            () = &mut end => return Ok(()),
+        };
+        let Some(change) = change.transpose()? else {
+            let gone = "the peer has stopped: start it with `reknit up`, then watch again";
+            return Err(Failure::new(Exit::Unreachable, gone));
+        };
         context.output.result(&change, |page| show(&change, page))?;
+        left -= 1;
     }
     Ok(())
 }
@@ -40,7 +49,7 @@ async fn end(lasts: Option<Duration>) {
     }
 }
 
-fn show(change: &WatchView, page: Page) {
+fn show(change: &WatchView, page: Page<'_>) {
     let time = time_of_day(now_ms());
     match change {
         WatchView::Missed { events } => {

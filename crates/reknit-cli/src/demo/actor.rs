@@ -113,7 +113,10 @@ fn reknit(home: &Home) -> Result<Command, Failure> {
     let program =
         std::env::current_exe().map_err(|cause| Failure::while_doing("finding this program", cause))?;
     let mut command = Command::new(program);
-    command.arg("--home").arg(home.dir()).env_remove("REKNIT_SPACE").stdin(Stdio::null());
+    command.arg("--home").arg(home.dir()).stdin(Stdio::null());
+    for setting in ["REKNIT_SPACE", "REKNIT_LISTEN", "REKNIT_CLOCK_OFFSET_MS"] {
+        command.env_remove(setting);
+    }
     Ok(command)
 }
 

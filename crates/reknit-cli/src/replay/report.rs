@@ -74,7 +74,7 @@ impl Report {
         })
     }
 
-    pub(super) fn show(&self, page: Page) {
+    pub(super) fn show(&self, page: Page<'_>) {
         let writing = Duration::from_millis(self.writing_ms);
         let total = Duration::from_millis(self.total_ms);
         let mut table = Table::pairs();

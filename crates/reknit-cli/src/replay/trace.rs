@@ -65,12 +65,12 @@ impl Trace {
             if parents.iter().any(|parent| *parent >= place) {
                 return Err(format!("transaction {place} comes before one of its parents"));
             }
+            if txn.agent >= AUTHORS_MAX {
+                return Err(format!("it has more than {AUTHORS_MAX} authors"));
+            }
             transactions.push(Transaction { author: txn.agent, parents, patches: txn.patches });
         }
         let authors = transactions.iter().map(|transaction| transaction.author + 1).max().unwrap_or(1);
-        if authors > AUTHORS_MAX {
-            return Err(format!("it has more than {AUTHORS_MAX} authors"));
-        }
         let start = recorded.start_content;
         let end = match (kept == total, authors) {
             (true, _) => Some(recorded.end_content),
