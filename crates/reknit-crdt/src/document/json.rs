@@ -4,7 +4,9 @@ use super::DocumentError;
 use super::claims::key_cost;
 use crate::limits::DOCUMENT_DEPTH_MAX;
 use automerge::transaction::Transactable as _;
-use automerge::{AutoCommit, AutomergeError, ObjId, ObjType, Prop, ReadDoc as _, ScalarValue, Value};
+use automerge::{
+    AutoCommit, AutomergeError, ObjId, ObjType, Prop, ReadDoc as _, ScalarValue, Value, hydrate,
+};
 use data_encoding::BASE64;
 use serde_json::{Map, Value as Json, json};
 
@@ -101,32 +103,38 @@ pub(crate) enum Slot {
     Between(usize),
 }
 
-/// Writes a JSON value, with all that is nested in it.
+/// Writes a JSON value, with all that is nested in it: at once, for one by one a long list takes its length squared.
 pub(crate) fn write(
     doc: &mut AutoCommit,
     object: &ObjId,
     slot: Slot,
     value: &Json,
 ) -> Result<(), DocumentError> {
-    match stored(value)? {
-        Stored::Scalar(scalar) => match slot {
-            Slot::Over(prop) => doc.put(object, prop, scalar)?,
-            Slot::Between(at) => doc.insert(object, at, scalar)?,
-        },
-        Stored::List(items) => {
-            let list = make(doc, object, slot, ObjType::List)?;
-            for (at, item) in items.iter().enumerate() {
-                write(doc, &list, Slot::Between(at), item)?;
-            }
-        }
-        Stored::Map(entries) => {
-            let map = make(doc, object, slot, ObjType::Map)?;
-            for (key, item) in entries {
-                write(doc, &map, Slot::Over(Prop::Map(key.clone())), item)?;
-            }
-        }
+    let value = hydrate(value)?;
+    match (value, slot) {
+        (hydrate::Value::Scalar(scalar), Slot::Over(prop)) => doc.put(object, prop, scalar)?,
+        (hydrate::Value::Scalar(scalar), Slot::Between(at)) => doc.insert(object, at, scalar)?,
+        (value, Slot::Over(prop)) => _ = doc.batch_create_object(object, prop, &value, false)?,
+        (value, Slot::Between(at)) => _ = doc.batch_create_object(object, at, &value, true)?,
     }
     Ok(())
+}
+
+/// A JSON value as automerge takes it whole.
+fn hydrate(value: &Json) -> Result<hydrate::Value, DocumentError> {
+    Ok(match stored(value)? {
+        Stored::Scalar(scalar) => hydrate::Value::Scalar(scalar),
+        Stored::List(items) => {
+            hydrate::Value::from(items.iter().map(hydrate).collect::<Result<Vec<_>, _>>()?)
+        }
+        Stored::Map(entries) => {
+            let mut map = hydrate::Map::default();
+            for (key, item) in entries {
+                map.insert(key.clone(), hydrate::MapValue { value: hydrate(item)?, conflict: false });
+            }
+            hydrate::Value::Map(map)
+        }
+    })
 }
 
 /// Writes an empty object.

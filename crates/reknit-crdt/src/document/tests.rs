@@ -314,3 +314,13 @@ fn edits_between_merges_fill_a_delta_too() {
     assert_eq!(other.to_json(), document.to_json());
     document.set("/mine", &json!("more")).unwrap();
 }
+
+/// Time stays near linear, or this never ends.
+#[test]
+fn a_long_list_is_written_at_once() {
+    let long: Vec<_> = (0..300_000).map(|number| json!(number)).collect();
+    let mut document = opened(AUTHOR);
+    document.set("/list", &json!([])).unwrap();
+    document.insert("/list/0", &json!({"long": &long})).unwrap();
+    assert_eq!(document.to_json(), json!({"list": [{"long": long}]}));
+}
