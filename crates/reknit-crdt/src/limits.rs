@@ -15,5 +15,8 @@ pub const DOCUMENT_KEY_BYTES: usize = 64;
 pub const DOCUMENT_DEPTH_MAX: usize = 64;
 /// Deltas of one field that wait for what they build on, before the field counts as contested.
 pub const WAITING_DELTAS_MAX: usize = 256;
+/// Bytes of these deltas together, or operations where a delta claims more of them: whatever merges makes them be tried
+/// again.
+pub const WAITING_WEIGHT_MAX: u64 = 1 << 18;
 /// Bytes of one saved state.
 pub const SAVED_BYTES_MAX: usize = 1 << 30;

@@ -33,10 +33,10 @@ pub(crate) fn unframe(kind: CrdtKind, bytes: &[u8]) -> Result<Saved<'_>, LoadErr
     if *head != checksum(rest) {
         return Err(damaged);
     }
-    decode(rest).map_err(|error| LoadError::Shape { kind, error })
+    decode(kind, rest).map_err(|error| LoadError::Shape { kind, error })
 }
 
-fn decode(bytes: &[u8]) -> Result<Saved<'_>, DecodeError> {
+fn decode(kind: CrdtKind, bytes: &[u8]) -> Result<Saved<'_>, DecodeError> {
     let mut reader = Reader::new(bytes);
     let version = reader.u8("version")?;
     if version > VERSION {
@@ -44,7 +44,7 @@ fn decode(bytes: &[u8]) -> Result<Saved<'_>, DecodeError> {
         return Err(DecodeError::Version { what: "saved field", found, known });
     }
     let contested = reader.flag("contested")?;
-    let waiting = Waiting::decode(&mut reader)?;
+    let waiting = Waiting::decode(kind, &mut reader)?;
     Ok(Saved { version, contested, waiting, body: reader.take_rest() })
 }
 

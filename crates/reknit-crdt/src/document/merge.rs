@@ -7,7 +7,7 @@ use crate::error::Void;
 use crate::identity::Place;
 use crate::waiting::Waiting;
 use automerge::{ActorId, AutoCommit, AutomergeError, Change, ChangeHash};
-use reknit_types::DeviceId;
+use reknit_types::{CrdtKind, DeviceId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -130,7 +130,7 @@ impl Merge {
             Verdict::Known => return Ok(Applied::Known),
             Verdict::Overlaps if self.replaying => return Ok(Applied::Known),
             Verdict::Overlaps => self.contested = true,
-            Verdict::Waits => self.contested |= !self.waiting.keep(edit),
+            Verdict::Waits => self.contested |= !self.waiting.keep(CrdtKind::Document, edit),
         }
         Ok(if self.contested { Applied::Contested } else { Applied::Waiting })
     }

@@ -9,7 +9,7 @@ use crate::contract::{Applied, Edit};
 use crate::error::Void;
 use crate::identity::{Place, prefix};
 use crate::waiting::Waiting;
-use reknit_types::DeviceId;
+use reknit_types::{CrdtKind, DeviceId};
 
 /// What a text knows beside its characters.
 #[derive(Debug, Default)]
@@ -79,7 +79,7 @@ impl Merge {
                 Err(Void::Refused("it inserts between what never was next to each other".to_owned()))
             }
             Verdict::Waits => {
-                self.contested |= !self.waiting.keep(edit);
+                self.contested |= !self.waiting.keep(CrdtKind::Text, edit);
                 Ok(if self.contested { Applied::Contested } else { Applied::Waiting })
             }
             Verdict::Fits | Verdict::Overlaps => {

@@ -2,8 +2,9 @@
 
 use crate::world::{At, Delivery, Event, Script, Step, World, author, deliveries, places, scripts};
 use proptest::prelude::*;
-use reknit_crdt::{Applied, Void, load};
-use reknit_types::{CrdtKind, EventId, Stamp};
+use reknit_crdt::{Applied, Document, Identity, Origin, Place, Text, Void, load};
+use reknit_types::{CrdtKind, EntityId, EventId, Name, Stamp};
+use serde_json::json;
 
 /// What a liar makes of a real event.
 #[derive(Debug, Clone)]
@@ -227,4 +228,34 @@ fn another_authors_document_delta_is_void() {
     event.origin.author = author(1);
     let mut state = reknit_crdt::empty(CrdtKind::Document);
     assert_eq!(state.apply(&world.place(), &event.origin, &event.delta), Err(Void::Identity));
+}
+
+/// Whatever merges makes what waits be tried again, so few bytes that claim very much must not wait either.
+#[test]
+fn what_waits_is_bounded_by_what_it_claims() {
+    let name = Name::new("field").unwrap();
+    let place = Place { entity: EntityId::from_bytes([3; 16]), field: &name };
+    let identity = Identity { author: author(0), nonce: 1 };
+    let mut document = Document::new();
+    document.open(&place, &identity);
+    let mut text = Text::new();
+    text.open(&place, &identity);
+    let mut deltas = [CrdtKind::Text, CrdtKind::Document].map(|kind| (kind, Vec::new()));
+    for key in ["/first", "/second", "/third"] {
+        text.splice(0, 0, &"x".repeat(150_000)).unwrap();
+        document.set(key, &json!(vec![json!(null); 150_000])).unwrap();
+        deltas[0].1.push(text.take_delta().unwrap());
+        deltas[1].1.push(document.take_delta().unwrap());
+    }
+    for (kind, deltas) in deltas {
+        let mut state = reknit_crdt::empty(kind);
+        let origin = |number| Origin {
+            author: author(0),
+            stamp: Stamp::from_u128(number),
+            event: EventId::from_bytes([number as u8; 32]),
+        };
+        assert_eq!(state.apply(&place, &origin(2), &deltas[1]), Ok(Applied::Waiting));
+        let mut state = load(kind, &state.save()).unwrap();
+        assert_eq!(state.apply(&place, &origin(3), &deltas[2]), Ok(Applied::Contested));
+    }
 }
