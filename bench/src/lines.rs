@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use clap::ValueEnum;
 
 use crate::{
-    measure::{disk, percentile},
+    measure::{Stats, disk, percentile},
     network::Network,
     pair::{Arrival, Dirs, Pair, Setup, TIMEOUT_MS, WRITERS},
     protocol::{Command, Reply},
@@ -137,8 +137,9 @@ impl Bench {
                 bail!("the first read after a restart gave {value:?}");
             }
             self.results.add(system, "restart.time", Sample::Number(Span { started, finished }.seconds()));
-            let rss = side.stats().await?.rss;
+            let Stats { rss, anonymous, .. } = side.stats().await?;
             self.number(system, "restart.rss", rss);
+            self.number(system, "restart.anonymous", anonymous);
             self.number(system, "restart.rss_own", rss.saturating_sub(before));
             side.stop().await?;
         }

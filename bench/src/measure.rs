@@ -22,6 +22,8 @@ pub(crate) fn now_ns() -> u64 {
 pub(crate) struct Stats {
     /// Resident set now, in bytes.
     pub(crate) rss: u64,
+    /// Of it, what is not pages of files such as the program itself: heap and stacks.
+    pub(crate) anonymous: u64,
     /// Largest resident set so far, in bytes.
     pub(crate) rss_peak: u64,
     /// Bytes that crossed the interface, both directions, headers included.
@@ -35,6 +37,7 @@ impl Stats {
         let status = fs::read_to_string("/proc/self/status")?;
         Ok(Self {
             rss: status_bytes(&status, "VmRSS:")?,
+            anonymous: status_bytes(&status, "RssAnon:")?,
             rss_peak: status_bytes(&status, "VmHWM:")?,
             wire: interface_bytes(&fs::read_to_string("/proc/self/net/dev")?, device)?,
             syncs: SYNCS.load(Ordering::Relaxed),

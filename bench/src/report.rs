@@ -98,6 +98,7 @@ const METRICS: &[Metric] = &[
         Better::Lower,
         "",
     ),
+    metric("restart.anonymous", "- of it, heap and stacks", Unit::Bytes, Better::Lower, ""),
     metric("disk.bytes", "disk for 1,000 entities x 10 edits", Unit::Bytes, Better::Lower, "2.5 MB"),
     metric("disk.allocated", "- blocks allocated", Unit::Bytes, Better::Lower, ""),
     metric("disk.files", "- files", Unit::Count, Better::Neither, ""),

@@ -79,7 +79,7 @@ impl Row {
 
     /// The record in `Rows`.
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut writer = Writer::with_capacity(96 + 96 * self.cells.len());
+        let mut writer = Writer::with_capacity(96 + 192 * self.cells.len());
         writer.u8(VERSION);
         self.lifecycle.encode(&mut writer);
         writer.varint(self.cells.len() as u64);

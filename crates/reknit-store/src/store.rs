@@ -283,9 +283,13 @@ impl Store for RedbStore {
     /// [`RedbStore::compact`].
     fn tidy(&mut self) -> Result<(), StoreError> {
         self.settle()?;
+        // Before the statistics, which visit every page.
+        if self.bytes.load(Relaxed) > TIDY_BYTES_MAX {
+            return Ok(());
+        }
         let Stats { file_bytes, live_bytes, tree_bytes } = self.stats()?;
         let used = live_bytes + tree_bytes;
-        if file_bytes > TIDY_BYTES_MAX || file_bytes < used + used / TIDY_UNUSED_PART {
+        if file_bytes < used + used / TIDY_UNUSED_PART {
             return Ok(());
         }
         match self.compact() {
