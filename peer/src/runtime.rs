@@ -87,11 +87,30 @@ impl Runtime {
     }
 
     /// Handles tasks, commits what follows, and releases the rest.
-    #[tracing::instrument(level = "debug", skip_all, fields(tasks = tasks.len()))]
     fn round(&mut self, tasks: Vec<Task>) -> Result<(), EngineError> {
+        let mut answers = Answers::default();
+        let mut tasks = tasks.into_iter().peekable();
+        while tasks.peek().is_some() {
+            self.part_of_round(&mut tasks, &mut answers)?;
+        }
+        let overdue = self.unflushed.is_some_and(|since| since.elapsed() >= FLUSH_AFTER);
+        if self.unflushed.is_some() && (overdue || !answers.flushes.is_empty()) {
+            self.flush()?;
+        }
+        for reply in answers.flushes {
+            let _ = reply.send(Ok(()));
+        }
+        Ok(())
+    }
+
+    /// Handles as many tasks as one batch has room for, commits what follows, and releases the rest.
+    fn part_of_round(
+        &mut self,
+        tasks: &mut impl Iterator<Item = Task>,
+        answers: &mut Answers,
+    ) -> Result<(), EngineError> {
         let now_ms = self.core.clock.now_ms();
         let mut effects = Effects::default();
-        let mut answers = Answers::default();
         {
             let store = self.core.store.read().unwrap_or_else(PoisonError::into_inner);
             let reads: &dyn Reads = &**store;
@@ -102,19 +121,14 @@ impl Runtime {
                     Task::Identity(reply) => drop(reply.send(self.engine.draw_identity())),
                     Task::Flush(reply) => answers.flushes.push(reply),
                 }
+                if self.engine.is_full(&effects) {
+                    break;
+                }
             }
             self.engine.settle(now_ms, reads, &mut effects)?;
         }
-        effects.batch.append(answers.batch);
-        self.commit_and_release(effects)?;
-        let overdue = self.unflushed.is_some_and(|since| since.elapsed() >= FLUSH_AFTER);
-        if self.unflushed.is_some() && (overdue || !answers.flushes.is_empty()) {
-            self.flush()?;
-        }
-        for reply in answers.flushes {
-            let _ = reply.send(Ok(()));
-        }
-        Ok(())
+        effects.batch.append(std::mem::take(&mut answers.batch));
+        self.commit_and_release(effects)
     }
 
     /// Releases what follows once it is committed.

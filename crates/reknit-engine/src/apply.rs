@@ -5,7 +5,7 @@ use crate::error::EngineError;
 use crate::layout::{CellKey, RowKey, SpaceNo, void_key};
 use crate::row::{Cell, Verdict};
 use crate::store::{Batch, Reads, Table, View};
-use reknit_crdt::{Counter, Crdt, Origin, Place, Register, Void};
+use reknit_crdt::{Crdt, Origin, Place, Void};
 use reknit_types::{CrdtKind, EntityEdit, EntityId, Name, Op, Transaction};
 use std::collections::BTreeSet;
 
@@ -122,11 +122,7 @@ impl Applying<'_> {
     fn edit_inline(&mut self, cell: &CellKey, delta: &[u8], number: u32) -> Result<(), EngineError> {
         let place = Place { entity: cell.row.entity, field: &cell.field };
         let view = View::new(self.reads, self.batch);
-        let row = self.cells.row_mut(&view, &cell.row)?;
-        let held = row.cells.entry((cell.field.clone(), cell.kind)).or_insert_with(|| match cell.kind {
-            CrdtKind::Counter => Cell::Counter(Counter::new()),
-            _ => Cell::Register(Register::new()),
-        });
+        let held = self.cells.cell_mut(&view, cell)?;
         let answer = match held {
             Cell::Register(register) => register.apply(&place, &self.origin, delta),
             Cell::Counter(counter) => counter.apply(&place, &self.origin, delta),

@@ -3,16 +3,17 @@
 //! A text or document is a snapshot and the deltas that came since. Deltas are appended when events are admitted and
 //! folded in bulk when the field is read or too many have gathered. A field that is open follows its deltas.
 
-use crate::contested::{self, CONTESTED};
+use crate::apart::{ROW_BYTES_MAX, load_cell};
+use crate::contested::{self, CONTESTED, IN_LOG};
 use crate::error::EngineError;
 use crate::layout::{CellKey, RowKey, SpaceNo, delta_place};
 use crate::log::LogReader;
 use crate::lru::Lru;
 use crate::row::{Cell, Folding, Row};
-use crate::store::{Batch, Direction, Reads, Table, View};
+use crate::store::{Batch, Direction, Reads, Table, VALUE_BYTES_MAX, View};
 use reknit_crdt::{Crdt, Document, Edit, Origin, Place, Text};
 use reknit_types::{CrdtKind, DeviceId, EventId, Op, Reader, Stamp, Transaction, Writer};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, ControlFlow};
 
 /// An open text or document.
@@ -100,8 +101,15 @@ impl CellSource for StoredCells<'_> {
     }
 }
 
-/// The row of an entity, if it was ever seen.
-pub(crate) fn load_row(reads: &dyn Reads, key: &RowKey) -> Result<Option<Row>, EngineError> {
+/// The row of an entity, if it was ever seen, with all its cells.
+fn load_row(reads: &dyn Reads, key: &RowKey) -> Result<Option<Row>, EngineError> {
+    let mut row = stored_row(reads, key)?;
+    row.iter_mut().try_for_each(|row| row.gather(reads, key))?;
+    Ok(row)
+}
+
+/// The row of an entity, if it was ever seen, without the cells that lie apart.
+pub(crate) fn stored_row(reads: &dyn Reads, key: &RowKey) -> Result<Option<Row>, EngineError> {
     let mut row = None;
     reads.with(Table::Rows, &key.bytes(), &mut |bytes| row = Some(Row::decode(bytes)))?;
     Ok(row.transpose()?)
@@ -110,6 +118,10 @@ pub(crate) fn load_row(reads: &dyn Reads, key: &RowKey) -> Result<Option<Row>, E
 /// Opens a text or document: its snapshot, then all deltas since. A contested one is made anew of all its deltas.
 pub(crate) fn load_field(reads: &dyn Reads, key: &CellKey) -> Result<OpenField, EngineError> {
     let saved = reads.get(Table::Snapshots, &key.bytes())?;
+    if saved.as_deref() == Some(IN_LOG) {
+        let live = contested::rebuild_from_log(reads, key)?;
+        return Ok(OpenField { live, next: (0, 0), voids: vec![], unsettled: false });
+    }
     if saved.as_deref() == Some(CONTESTED) {
         let live = contested::rebuild(key, &contested::kept(reads, key)?)?;
         return Ok(OpenField { live, next: (0, 0), voids: vec![], unsettled: false });
@@ -174,6 +186,7 @@ pub(crate) fn decode_delta(record: &[u8]) -> Result<(Origin, &[u8]), EngineError
 pub(crate) struct Cells {
     rows: Lru<RowKey, CachedRow>,
     changed: Vec<RowKey>,
+    changed_bytes: usize,
     fields: Lru<CellKey, OpenField>,
     /// Enough deltas of these have gathered to fold them.
     unfolded: BTreeSet<CellKey>,
@@ -194,6 +207,7 @@ impl Cells {
         Self {
             rows: Lru::new(ROWS_MAX),
             changed: vec![],
+            changed_bytes: 0,
             fields: Lru::new(FIELDS_MAX),
             unfolded: BTreeSet::new(),
             suspects: BTreeSet::new(),
@@ -201,25 +215,45 @@ impl Cells {
         }
     }
 
-    /// A copy of the row; an empty one for an entity never seen.
+    /// A copy of the row with all its cells; an empty one for an entity never seen.
     pub(crate) fn row(&mut self, reads: &dyn Reads, key: &RowKey) -> Result<Row, EngineError> {
         match self.rows.get_mut(key) {
+            Some(cached) if cached.row.apart => {
+                let mut row = load_row(reads, key)?.unwrap_or_default();
+                row.lifecycle = cached.row.lifecycle;
+                row.cells.extend(cached.row.cells.clone());
+                Ok(row)
+            }
             Some(cached) => Ok(cached.row.clone()),
             None => Ok(load_row(reads, key)?.unwrap_or_default()),
         }
     }
 
-    /// The row, to be changed.
+    /// The row, to be changed; of its cells use [`Self::cell_mut`].
     pub(crate) fn row_mut(&mut self, reads: &dyn Reads, key: &RowKey) -> Result<&mut Row, EngineError> {
         if !self.rows.is_newest(key) && self.rows.get_mut(key).is_none() {
-            let row = load_row(reads, key)?.unwrap_or_default();
+            let row = stored_row(reads, key)?.unwrap_or_default();
             self.rows.insert(key.clone(), CachedRow { row, changed: false });
         }
         let cached = self.rows.get_mut(key).expect("it was just put there");
         if !std::mem::replace(&mut cached.changed, true) {
             self.changed.push(key.clone());
+            self.changed_bytes += ROW_BYTES_MAX;
         }
         Ok(&mut cached.row)
+    }
+
+    /// A cell of a row, to be changed.
+    pub(crate) fn cell_mut(&mut self, reads: &dyn Reads, key: &CellKey) -> Result<&mut Cell, EngineError> {
+        let row = self.row_mut(reads, &key.row)?;
+        let place = (key.field.clone(), key.kind);
+        let stored = if row.apart && !row.cells.contains_key(&place) { load_cell(reads, key)? } else { None };
+        Ok(row.cells.entry(place).or_insert_with(|| stored.unwrap_or_else(|| Cell::new(key.kind))))
+    }
+
+    /// Bytes that rows changed since the last round may take in the batch.
+    pub(crate) fn changed_bytes(&self) -> usize {
+        self.changed_bytes
     }
 
     /// Appends a delta to a text or document.
@@ -232,8 +266,7 @@ impl Cells {
     ) -> Result<(), EngineError> {
         let (reads, batch) = view;
         let bytes = record.len() as u64;
-        let row = self.row_mut(&View::new(reads, batch), &key.row)?;
-        let cell = row.cells.entry((key.field.clone(), key.kind)).or_insert(Cell::Folded(Folding::default()));
+        let cell = self.cell_mut(&View::new(reads, batch), key)?;
         if let Cell::Folded(folding) = cell {
             folding.deltas += 1;
             folding.delta_bytes += bytes;
@@ -291,12 +324,18 @@ impl Cells {
             let mut field = self.take_field(&view, &key)?;
             if !field.live.crdt().is_contested() {
                 let saved = field.live.crdt().save();
-                let deltas = delta_keys(&view, &key)?;
-                let folding = Folding { snapshot_bytes: saved.len() as u64, deltas: 0, delta_bytes: 0 };
-                let row = self.row_mut(&view, &key.row)?;
-                row.cells.insert((key.field.clone(), key.kind), Cell::Folded(folding));
-                deltas.into_iter().for_each(|delta| batch.delete(Table::Deltas, delta));
-                batch.put(Table::Snapshots, key.bytes(), saved);
+                let cell = self.cell_mut(&view, &key)?;
+                if saved.len() > SNAPSHOT_BYTES_MAX {
+                    // It stays as it is, and so do the deltas to come.
+                    *cell = Cell::Folded(Folding::NEVER);
+                } else {
+                    let snapshot_bytes = saved.len() as u64;
+                    *cell = Cell::Folded(Folding { snapshot_bytes, deltas: 0, delta_bytes: 0 });
+                    for delta in delta_keys(&view, &key)? {
+                        batch.delete(Table::Deltas, delta);
+                    }
+                    batch.put(Table::Snapshots, key.bytes(), saved);
+                }
                 voids.extend(field.voids.drain(..).map(|void| (key.row.space, void)));
             }
             self.keep_field(key, field);
@@ -315,13 +354,22 @@ impl Cells {
         if keys.is_empty() {
             return Ok(());
         }
+        let mut gathered: BTreeMap<CellKey, (usize, Batch)> = BTreeMap::new();
         contested::gather(reader, &keys, &mut |key, place, record| {
-            batch.put(Table::Deltas, key.delta_bytes(place.0, place.1), record);
+            let (bytes, deltas) = gathered.entry(key.clone()).or_default();
+            *bytes += record.len();
+            if *bytes <= SNAPSHOT_BYTES_MAX {
+                deltas.put(Table::Deltas, key.delta_bytes(place.0, place.1), record);
+            }
         })?;
         for key in keys {
-            let row = self.row_mut(reader.reads, &key.row)?;
-            row.cells.insert((key.field.clone(), key.kind), Cell::Folded(Folding::CONTESTED));
-            batch.put(Table::Snapshots, key.bytes(), CONTESTED);
+            *self.cell_mut(reader.reads, &key)? = Cell::Folded(Folding::NEVER);
+            let (bytes, deltas) = gathered.remove(&key).unwrap_or_default();
+            let fits = bytes <= SNAPSHOT_BYTES_MAX && batch.bytes() + deltas.bytes() <= GATHERED_BYTES_MAX;
+            batch.put(Table::Snapshots, key.bytes(), if fits { CONTESTED } else { IN_LOG });
+            if fits {
+                batch.append(deltas);
+            }
         }
         Ok(())
     }
@@ -335,10 +383,11 @@ impl Cells {
     pub(crate) fn settle(&mut self, batch: &mut Batch) {
         for key in self.changed.drain(..) {
             if let Some(cached) = self.rows.get_mut(&key) {
-                batch.put(Table::Rows, key.bytes(), cached.row.encode());
+                cached.row.put(&key, batch);
                 cached.changed = false;
             }
         }
+        self.changed_bytes = 0;
         self.rows.trim(|_| false);
         self.fields.trim(|_| false);
     }
@@ -354,8 +403,8 @@ fn delta_keys(reads: &dyn Reads, key: &CellKey) -> Result<Vec<Vec<u8>>, EngineEr
 }
 
 impl Folding {
-    /// Never due: a contested field keeps all its deltas.
-    const CONTESTED: Self = Self { snapshot_bytes: u64::MAX, deltas: 0, delta_bytes: 0 };
+    /// Never due: a contested field keeps all its deltas, and one that has outgrown the store its last snapshot.
+    const NEVER: Self = Self { snapshot_bytes: u64::MAX, deltas: 0, delta_bytes: 0 };
 
     /// Folding rewrites the snapshot, so it waits until the deltas weigh as much: each byte is then rewritten a
     /// logarithmic number of times.
@@ -364,6 +413,10 @@ impl Folding {
     }
 }
 
+/// Bytes of a text's or document's snapshot, or of the gathered deltas of a contested one.
+const SNAPSHOT_BYTES_MAX: usize = VALUE_BYTES_MAX;
+/// Bytes of deltas of contested fields that are put down at once.
+const GATHERED_BYTES_MAX: usize = 2 * SNAPSHOT_BYTES_MAX;
 const ROWS_MAX: usize = 4096;
 const FIELDS_MAX: usize = 64;
 const UNFOLDED_MAX: usize = 1024;

@@ -18,6 +18,9 @@ use std::ops::ControlFlow;
 /// Stands in `Snapshots` for a contested field. No saved state is as short.
 pub(crate) const CONTESTED: &[u8] = &[0];
 
+/// As [`CONTESTED`], for a field that has too many deltas to gather: they are read from the log every time.
+pub(crate) const IN_LOG: &[u8] = &[1];
+
 /// Deltas by their place: index of the event, number of the operation.
 type Records = BTreeMap<(u64, u32), Vec<u8>>;
 
@@ -49,7 +52,8 @@ pub(crate) fn rebuild(key: &CellKey, records: &Records) -> Result<Live, EngineEr
     Live::load(key.kind, Some(&reknit_crdt::rebuild(key.kind, &place, &edits).save()))
 }
 
-/// The field made of all its deltas, found by reading the whole log. Only until the engine has put them in place.
+/// The field made of all its deltas, found by reading the whole log: until the engine has put them in place, and for
+/// good if they are too many.
 pub(crate) fn rebuild_from_log(reads: &dyn Reads, key: &CellKey) -> Result<Live, EngineError> {
     let (id, keys) = SpaceState::identity(reads, key.row.space)?;
     let reader = LogReader { reads, space: key.row.space, id, keys: &keys, live: None };

@@ -33,8 +33,8 @@ pub struct Config {
 
 /// The state machine of a peer.
 ///
-/// Feed it inputs with [`Engine::handle`], then call [`Engine::settle`] once, commit the batch, and only then release
-/// the outputs: nothing is acknowledged, sent or shown before it is committed.
+/// Feed it inputs with [`Engine::handle`] until [`Engine::is_full`], then call [`Engine::settle`] once, commit the batch,
+/// and only then release the outputs: nothing is acknowledged, sent or shown before it is committed.
 pub struct Engine {
     pub(crate) device: Arc<DeviceKey>,
     pub(crate) device_name: String,
@@ -121,6 +121,13 @@ impl Engine {
             }
             Input::Tick => self.on_tick(&mut round),
         }
+    }
+
+    /// Whether a round has gathered enough: settle and commit it before the next input is handled, so that no batch
+    /// grows beyond what the store takes.
+    pub fn is_full(&self, effects: &Effects) -> bool {
+        let pending: usize = self.spaces.values().map(|space| space.log.pending_bytes()).sum();
+        effects.batch.bytes() + pending + self.cells.changed_bytes() >= ROUND_BYTES_MAX
     }
 
     /// Ends a round: everything it did goes into the batch, and peers are told. Commit the batch next.
@@ -446,5 +453,7 @@ impl crate::cells::CellSource for CachedCells<'_> {
     }
 }
 
+/// Bytes that a round gathers before it takes no further input.
+const ROUND_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Texts and documents folded in one round at most, so that folding never holds up a commit for long.
 const FOLDS_A_ROUND: usize = 2;

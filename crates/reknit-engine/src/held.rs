@@ -131,5 +131,5 @@ fn due_ms(key: &[u8]) -> Option<u64> {
 /// Bytes and events that a space may hold.
 const HELD_BYTES_MAX: u64 = 16 * 1024 * 1024;
 const HELD_EVENTS_MAX: usize = 65_536;
-/// Frames taken out at once; the rest follow with the next tick.
-const FRAMES_RELEASED_MAX: usize = 16;
+/// Frames taken out at once, so that they fit into one round; the rest follow with the next tick.
+const FRAMES_RELEASED_MAX: usize = 2;

@@ -67,6 +67,32 @@ pub(crate) fn delta_place(key: &[u8]) -> Option<(u64, u32)> {
     Some((u64::from_be_bytes(*index), u32::from_be_bytes(*op)))
 }
 
+/// The key in `Snapshots` of a cell that lies apart from its row. That of a text or document has a byte more than the key
+/// of its saved state.
+pub(crate) fn cell_record_key(row: &RowKey, field: &Name, kind: CrdtKind) -> Vec<u8> {
+    let mut key = row.bytes();
+    push_name(&mut key, field);
+    key.push(kind.to_byte());
+    if is_saved_apart(kind) {
+        key.push(0);
+    }
+    key
+}
+
+/// Field and kind of a key in `Snapshots`, without that of the row; `None` if it is that of a saved text or document.
+pub(crate) fn parse_cell_record_key(rest: &[u8]) -> Option<(Name, CrdtKind)> {
+    let (len, rest) = rest.split_first()?;
+    let (name, rest) = rest.split_at_checked(usize::from(*len))?;
+    let (kind, rest) = rest.split_first()?;
+    let kind = CrdtKind::from_byte(*kind).ok()?;
+    let field = Name::new(std::str::from_utf8(name).ok()?).ok()?;
+    (rest.len() == usize::from(is_saved_apart(kind))).then_some((field, kind))
+}
+
+fn is_saved_apart(kind: CrdtKind) -> bool {
+    matches!(kind, CrdtKind::Text | CrdtKind::Document)
+}
+
 /// Every row of the collection starts with this.
 pub(crate) fn collection_prefix(space: SpaceNo, collection: &Name) -> Vec<u8> {
     let mut key = space.prefix().to_vec();

@@ -29,6 +29,7 @@
 
 mod admit;
 mod announcing;
+mod apart;
 mod apply;
 mod cells;
 mod contested;

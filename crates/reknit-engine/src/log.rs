@@ -112,6 +112,7 @@ pub(crate) struct Log {
     /// branches of a forked chain.
     open_runs: BTreeMap<AuthorNo, (Run, EventId)>,
     pending: Vec<Group>,
+    pending_bytes: usize,
     barrier: bool,
     ages: Ages,
     pub(crate) authors: Authors,
@@ -121,7 +122,17 @@ impl Log {
     pub(crate) fn new(space: SpaceNo, next_index: u64, packed: u64, authors: Authors) -> Self {
         let ages = Ages::new(next_index);
         let open_runs = BTreeMap::new();
-        Self { space, next_index, packed, open_runs, pending: vec![], barrier: false, ages, authors }
+        Self {
+            space,
+            next_index,
+            packed,
+            open_runs,
+            pending: vec![],
+            pending_bytes: 0,
+            barrier: false,
+            ages,
+            authors,
+        }
     }
 
     /// How many events the log holds; also the index of the next.
@@ -132,6 +143,11 @@ impl Log {
     /// Events before this index are in segments; the others wait for the round to be settled.
     pub(crate) fn settled(&self) -> u64 {
         self.next_index - self.pending.iter().map(|group| group.events.len()).sum::<usize>() as u64
+    }
+
+    /// Bytes that the events which wait for the round to be settled may take in the batch.
+    pub(crate) fn pending_bytes(&self) -> usize {
+        self.pending_bytes
     }
 
     /// Events before this index are in packed segments.
@@ -149,6 +165,7 @@ impl Log {
     ) -> u64 {
         let first = self.next_index;
         events.iter().for_each(|event| self.place(batch, event));
+        self.pending_bytes += events.iter().map(event_bytes).sum::<usize>();
         let frame = frame.filter(|_| events.len() >= VERBATIM_EVENTS_MIN);
         self.pending.push(Group { events, frame, apart: std::mem::take(&mut self.barrier) });
         first
@@ -191,6 +208,7 @@ impl Log {
     /// Signs what was written here and puts every pending event into the batch.
     pub(crate) fn settle(&mut self, batch: &mut Batch, key: &DeviceKey) -> Result<(), EngineError> {
         self.barrier = false;
+        self.pending_bytes = 0;
         let mut index = self.settled();
         for Group { mut events, frame, .. } in join_small(std::mem::take(&mut self.pending)) {
             sign_ends(&mut events, key);

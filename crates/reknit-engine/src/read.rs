@@ -1,6 +1,6 @@
 //! Reading entities from one state of the store.
 
-use crate::cells::{load_field, load_row};
+use crate::cells::{load_field, stored_row};
 use crate::effects::SpaceInfo;
 use crate::error::EngineError;
 use crate::layout::{CellKey, RowKey, SpaceNo, collection_prefix, parse_row_key};
@@ -52,8 +52,8 @@ pub fn entity(
     id: EntityId,
 ) -> Result<Option<Entity>, EngineError> {
     let key = RowKey { space, collection: collection.clone(), entity: id };
-    match load_row(reads, &key)? {
-        Some(row) => assemble(reads, key, &row).map(Some),
+    match stored_row(reads, &key)? {
+        Some(row) => assemble(reads, key, row).map(Some),
         None => Ok(None),
     }
 }
@@ -91,7 +91,7 @@ pub fn entities(
     if let Some(what) = damaged {
         return Err(EngineError::Damaged(what));
     }
-    rows.into_iter().map(|(key, row)| assemble(reads, key, &row)).collect()
+    rows.into_iter().map(|(key, row)| assemble(reads, key, row)).collect()
 }
 
 /// The names of all collections that ever held an entity.
@@ -130,7 +130,8 @@ pub fn newest_events(
     LogReader { reads, space: space.no, id: space.id, keys: &*space.keys, live: None }.newest(count)
 }
 
-fn assemble(reads: &dyn Reads, key: RowKey, row: &Row) -> Result<Entity, EngineError> {
+fn assemble(reads: &dyn Reads, key: RowKey, mut row: Row) -> Result<Entity, EngineError> {
+    row.gather(reads, &key)?;
     let mut fields = BTreeMap::new();
     for ((field, kind), cell) in &row.cells {
         if fields.contains_key(field) {

@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 pub(crate) struct Row {
     pub(crate) lifecycle: Lifecycle,
     pub(crate) cells: BTreeMap<(Name, CrdtKind), Cell>,
+    /// Whether its cells have records of their own: those at hand are then some of them, see [`Row::gather`].
+    pub(crate) apart: bool,
 }
 
 /// Whether an entity is there. Deleting and restoring are a register of their own: the greatest `(stamp, id)` wins,
@@ -80,19 +82,15 @@ impl Row {
     /// The record in `Rows`.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::with_capacity(96 + 192 * self.cells.len());
-        writer.u8(VERSION);
+        writer.u8(if self.apart { VERSION_APART } else { VERSION });
         self.lifecycle.encode(&mut writer);
-        writer.varint(self.cells.len() as u64);
-        for ((field, kind), cell) in &self.cells {
-            field.encode(&mut writer);
-            writer.u8(kind.to_byte());
-            match cell {
-                Cell::Register(register) => writer.bytes(&register.save()),
-                Cell::Counter(counter) => writer.bytes(&counter.save()),
-                Cell::Folded(folding) => {
-                    writer.varint(folding.snapshot_bytes).varint(folding.deltas).varint(folding.delta_bytes)
-                }
-            };
+        if !self.apart {
+            writer.varint(self.cells.len() as u64);
+            for ((field, kind), cell) in &self.cells {
+                field.encode(&mut writer);
+                writer.u8(kind.to_byte());
+                cell.write(&mut writer);
+            }
         }
         writer.into_bytes()
     }
@@ -101,37 +99,76 @@ impl Row {
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(bytes);
         let version = reader.u8("row version")?;
-        if version != VERSION {
-            let (found, known) = (u64::from(version), u64::from(VERSION));
+        if version != VERSION && version != VERSION_APART {
+            let (found, known) = (u64::from(version), u64::from(VERSION_APART));
             return Err(DecodeError::Version { what: "a row", found, known });
         }
-        let lifecycle = Lifecycle::decode(&mut reader)?;
-        let count = reader.count(usize::MAX, "fields")?;
-        let cells = (0..count).map(|_| decode_cell(&mut reader)).collect::<Result<_, _>>()?;
+        let (apart, lifecycle) = (version == VERSION_APART, Lifecycle::decode(&mut reader)?);
+        let count = if apart { 0 } else { reader.count(usize::MAX, "fields")? };
+        let cells = (0..count)
+            .map(|_| {
+                let field = Name::decode(&mut reader)?;
+                let kind = CrdtKind::from_byte(reader.u8("field kind")?)?;
+                Ok(((field, kind), Cell::read(kind, &mut reader)?))
+            })
+            .collect::<Result<_, DecodeError>>()?;
         reader.finish()?;
-        Ok(Self { lifecycle, cells })
+        Ok(Self { lifecycle, cells, apart })
     }
 }
 
-fn decode_cell(reader: &mut Reader<'_>) -> Result<((Name, CrdtKind), Cell), DecodeError> {
-    let field = Name::decode(reader)?;
-    let kind = CrdtKind::from_byte(reader.u8("field kind")?)?;
-    let cell = match kind {
-        CrdtKind::Register => {
-            let saved = reader.bytes(usize::MAX, "register")?;
-            Cell::Register(Register::load(saved).map_err(|_| DecodeError::Invalid("saved register"))?)
+impl Cell {
+    /// A cell that was never written.
+    pub(crate) fn new(kind: CrdtKind) -> Self {
+        match kind {
+            CrdtKind::Register => Self::Register(Register::new()),
+            CrdtKind::Counter => Self::Counter(Counter::new()),
+            CrdtKind::Text | CrdtKind::Document => Self::Folded(Folding::default()),
         }
-        CrdtKind::Counter => {
-            let saved = reader.bytes(usize::MAX, "counter")?;
-            Cell::Counter(Counter::load(saved).map_err(|_| DecodeError::Invalid("saved counter"))?)
-        }
-        CrdtKind::Text | CrdtKind::Document => Cell::Folded(Folding {
-            snapshot_bytes: reader.varint("snapshot size")?,
-            deltas: reader.varint("deltas")?,
-            delta_bytes: reader.varint("delta size")?,
-        }),
-    };
-    Ok(((field, kind), cell))
+    }
+
+    /// The record of a cell that lies apart from its row.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut writer = Writer::new();
+        self.write(&mut writer);
+        writer.into_bytes()
+    }
+
+    /// The cell with this record.
+    pub(crate) fn decode(kind: CrdtKind, bytes: &[u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(bytes);
+        let cell = Self::read(kind, &mut reader)?;
+        reader.finish()?;
+        Ok(cell)
+    }
+
+    fn write(&self, writer: &mut Writer) {
+        match self {
+            Self::Register(register) => writer.bytes(&register.save()),
+            Self::Counter(counter) => writer.bytes(&counter.save()),
+            Self::Folded(folding) => {
+                writer.varint(folding.snapshot_bytes).varint(folding.deltas).varint(folding.delta_bytes)
+            }
+        };
+    }
+
+    fn read(kind: CrdtKind, reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(match kind {
+            CrdtKind::Register => {
+                let saved = reader.bytes(usize::MAX, "register")?;
+                Self::Register(Register::load(saved).map_err(|_| DecodeError::Invalid("saved register"))?)
+            }
+            CrdtKind::Counter => {
+                let saved = reader.bytes(usize::MAX, "counter")?;
+                Self::Counter(Counter::load(saved).map_err(|_| DecodeError::Invalid("saved counter"))?)
+            }
+            CrdtKind::Text | CrdtKind::Document => Self::Folded(Folding {
+                snapshot_bytes: reader.varint("snapshot size")?,
+                deltas: reader.varint("deltas")?,
+                delta_bytes: reader.varint("delta size")?,
+            }),
+        })
+    }
 }
 
 impl Lifecycle {
@@ -172,6 +209,8 @@ impl Lifecycle {
 }
 
 const VERSION: u8 = 1;
+/// Of a row whose cells have records of their own.
+const VERSION_APART: u8 = 2;
 
 #[cfg(test)]
 mod tests {

@@ -5,5 +5,6 @@
 mod faults;
 mod joining;
 mod merging;
+mod size;
 mod support;
 mod transactions;

@@ -58,6 +58,8 @@ pub(crate) struct World {
     pub(crate) bytes: u64,
     /// Messages delivered by streams.
     pub(crate) messages: u64,
+    /// Bytes of the largest batch that was committed.
+    pub(crate) largest_batch: usize,
     /// Damages every frame that comes from this peer.
     pub(crate) garbles: Option<usize>,
     connected: BTreeSet<(usize, usize)>,
@@ -78,6 +80,7 @@ impl World {
             gossip_loss: 0.0,
             bytes: 0,
             messages: 0,
+            largest_batch: 0,
             garbles: None,
             connected: BTreeSet::new(),
             other_end: BTreeMap::new(),
@@ -202,18 +205,25 @@ impl World {
         }
     }
 
-    /// One round of the engine: inputs, settle, commit; then the outputs are released.
+    /// Rounds of the engine, one if the inputs fit: inputs, settle, commit; then the outputs are released.
     pub(crate) fn round(&mut self, at: usize, inputs: Vec<Input>) {
         let now_ms = self.clock(at);
-        let peer = &mut self.peers[at];
-        let mut effects = Effects::default();
-        for input in inputs {
-            peer.engine.handle(now_ms, input, &peer.store, &mut effects).unwrap();
+        let mut inputs = inputs.into_iter().peekable();
+        loop {
+            let peer = &mut self.peers[at];
+            let mut effects = Effects::default();
+            while let Some(input) = inputs.next_if(|_| !peer.engine.is_full(&effects)) {
+                peer.engine.handle(now_ms, input, &peer.store, &mut effects).unwrap();
+            }
+            peer.engine.settle(now_ms, &peer.store, &mut effects).unwrap();
+            self.largest_batch = self.largest_batch.max(effects.batch.bytes());
+            peer.store.commit(std::mem::take(&mut effects.batch), Durability::Durable).unwrap();
+            let outputs = std::mem::take(&mut effects.outputs);
+            outputs.into_iter().for_each(|output| self.carry_out(at, output));
+            if inputs.peek().is_none() {
+                return;
+            }
         }
-        peer.engine.settle(now_ms, &peer.store, &mut effects).unwrap();
-        peer.store.commit(std::mem::take(&mut effects.batch), Durability::Durable).unwrap();
-        let outputs = std::mem::take(&mut effects.outputs);
-        outputs.into_iter().for_each(|output| self.carry_out(at, output));
     }
 
     fn carry_out(&mut self, at: usize, output: Output) {
@@ -510,6 +520,17 @@ impl World {
         let events = read::newest_events(&self.peers[at].store, info, usize::MAX).unwrap();
         let own = events.iter().filter(|event| event.header().author == self.id(at));
         own.map(VerifiedEvent::tip).max().expect("a member has joined")
+    }
+
+    /// Bytes of the largest record of a table.
+    pub(crate) fn largest(&self, at: usize, table: Table) -> usize {
+        let mut largest = 0;
+        let mut visit = |_: &[u8], value: &[u8]| {
+            largest = largest.max(value.len());
+            ControlFlow::Continue(())
+        };
+        self.peers[at].store.scan_prefix(table, &[], Direction::Forward, &mut visit).unwrap();
+        largest
     }
 
     /// How many records a table holds.
