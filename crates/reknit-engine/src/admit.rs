@@ -7,7 +7,7 @@ mod check;
 
 pub(crate) use check::Waits;
 
-use crate::apply::{Applying, EntityChange};
+use crate::apply::{Applying, Budget, EntityChange};
 use crate::cells::Cells;
 use crate::effects::Committed;
 use crate::error::{EngineError, Refused};
@@ -146,18 +146,21 @@ fn apply(
     if header.kind == Kind::Control {
         return Ok(vec![]);
     }
-    let transaction = match opened(event).map(Transaction::decode) {
-        Some(Ok(transaction)) => transaction,
-        Some(Err(error)) => {
-            desk.batch.put(Table::Evidence, void_key(space.no, index, 0), error.to_string().into_bytes());
+    let transaction = opened(event)
+        .ok_or_else(|| "the payload is not sealed under the key that it names".to_owned())
+        .and_then(|payload| Transaction::decode(payload).map_err(|error| error.to_string()));
+    let transaction = match transaction {
+        Ok(transaction) => transaction,
+        Err(why) => {
+            desk.batch.put(Table::Evidence, void_key(space.no, index, 0), why.into_bytes());
             return Ok(vec![]);
         }
-        None => return Ok(vec![]),
     };
     let origin = Origin { author: header.author, stamp: header.stamp, event: event.id() };
     let (cells, reads, batch) = (&mut *desk.cells, desk.reads, &mut *desk.batch);
-    let changes =
-        Applying { space: space.no, origin, index, cells, reads, batch }.transaction(&transaction)?;
+    let budget = Budget::WHOLE;
+    let mut applying = Applying { space: space.no, origin, index, budget, cells, reads, batch };
+    let changes = applying.transaction(&transaction)?;
     if space.is_forked(&header.author) {
         // Only the two branches of a forked chain can claim one place of one identity.
         desk.cells.suspect(space.no, &transaction);

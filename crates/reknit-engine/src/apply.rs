@@ -5,7 +5,8 @@ use crate::error::EngineError;
 use crate::layout::{CellKey, RowKey, SpaceNo, void_key};
 use crate::row::{Cell, Verdict};
 use crate::store::{Batch, Reads, Table, View};
-use reknit_crdt::{Crdt, Origin, Place, Void};
+use reknit_crdt::limits::DOCUMENT_OPS_MAX;
+use reknit_crdt::{Crdt, Edit, Origin, Place};
 use reknit_types::{CrdtKind, EntityEdit, EntityId, Name, Op, Transaction};
 use std::collections::BTreeSet;
 
@@ -40,6 +41,7 @@ pub(crate) struct Applying<'a> {
     pub(crate) space: SpaceNo,
     pub(crate) origin: Origin,
     pub(crate) index: u64,
+    pub(crate) budget: Budget,
     pub(crate) cells: &'a mut Cells,
     pub(crate) reads: &'a dyn Reads,
     pub(crate) batch: &'a mut Batch,
@@ -113,6 +115,12 @@ impl Applying<'_> {
         match cell.kind {
             CrdtKind::Register | CrdtKind::Counter => self.edit_inline(cell, delta, number),
             CrdtKind::Text | CrdtKind::Document => {
+                let place = Place { entity: cell.row.entity, field: &cell.field };
+                let edit = Edit { origin: self.origin, delta };
+                if let Err(why) = self.budget.admit(cell.kind, &place, &edit) {
+                    self.note_void(number, why);
+                    return Ok(());
+                }
                 let record = encode_delta(&self.origin, delta);
                 self.cells.append_delta((self.reads, self.batch), cell, (self.index, number), record)
             }
@@ -129,13 +137,32 @@ impl Applying<'_> {
             Cell::Folded(_) => Ok(reknit_crdt::Applied::Known),
         };
         if let Err(void) = answer {
-            self.note_void(number, &void);
+            self.note_void(number, void.to_string());
         }
         Ok(())
     }
 
-    fn note_void(&mut self, number: u32, void: &Void) {
-        let why = void.to_string().into_bytes();
-        self.batch.put(Table::Evidence, void_key(self.space, self.index, number), why);
+    fn note_void(&mut self, number: u32, why: String) {
+        self.batch.put(Table::Evidence, void_key(self.space, self.index, number), why.into_bytes());
+    }
+}
+
+/// What the texts and documents of one event may still cost to merge. What does not fit is void, as is what is void by
+/// itself: both follow from the event alone, so they are decided the same way by whoever writes it and whoever gets it.
+#[derive(Debug)]
+pub(crate) struct Budget(u64);
+
+impl Budget {
+    /// Of one event.
+    pub(crate) const WHOLE: Self = Self(DOCUMENT_OPS_MAX);
+
+    /// Whether the delta has an effect; if not, why.
+    pub(crate) fn admit(&mut self, kind: CrdtKind, place: &Place<'_>, edit: &Edit<'_>) -> Result<(), String> {
+        let left = self.0.checked_sub(reknit_crdt::cost(kind, edit.delta));
+        let too_much = || format!("the edits of one event hold more than {DOCUMENT_OPS_MAX} operations");
+        let left = left.ok_or_else(too_much)?;
+        reknit_crdt::check(kind, place, edit).map_err(|void| void.to_string())?;
+        self.0 = left;
+        Ok(())
     }
 }

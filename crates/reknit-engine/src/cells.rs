@@ -65,18 +65,8 @@ pub(crate) struct OpenField {
     pub(crate) live: Live,
     /// The next delta it has not seen: index of the event, number of the operation.
     pub(crate) next: (u64, u32),
-    /// Deltas that turned out void while following.
-    pub(crate) voids: Vec<VoidDelta>,
     /// Whether it is contested, and that is not noted in the store yet.
     pub(crate) unsettled: bool,
-}
-
-/// A delta without effect.
-#[derive(Debug, Clone)]
-pub(crate) struct VoidDelta {
-    /// Index of its event, number of the operation.
-    pub(crate) place: (u64, u32),
-    pub(crate) why: String,
 }
 
 /// Where a transaction finds what it touches: the engine's cells, or a snapshot of the store.
@@ -120,14 +110,14 @@ pub(crate) fn load_field(reads: &dyn Reads, key: &CellKey) -> Result<OpenField, 
     let saved = reads.get(Table::Snapshots, &key.bytes())?;
     if saved.as_deref() == Some(IN_LOG) {
         let live = contested::rebuild_from_log(reads, key)?;
-        return Ok(OpenField { live, next: (0, 0), voids: vec![], unsettled: false });
+        return Ok(OpenField { live, next: (0, 0), unsettled: false });
     }
     if saved.as_deref() == Some(CONTESTED) {
         let live = contested::rebuild(key, &contested::kept(reads, key)?)?;
-        return Ok(OpenField { live, next: (0, 0), voids: vec![], unsettled: false });
+        return Ok(OpenField { live, next: (0, 0), unsettled: false });
     }
     let live = Live::load(key.kind, saved.as_deref())?;
-    let mut field = OpenField { live, next: (0, 0), voids: vec![], unsettled: false };
+    let mut field = OpenField { live, next: (0, 0), unsettled: false };
     follow(reads, key, &mut field)?;
     if field.live.crdt().is_contested() {
         (field.live, field.unsettled) = (contested::rebuild_from_log(reads, key)?, true);
@@ -147,20 +137,18 @@ fn follow(reads: &dyn Reads, key: &CellKey, field: &mut OpenField) -> Result<(),
     if records.is_empty() {
         return Ok(());
     }
-    let mut places = vec![];
     let mut edits = vec![];
     for (place, record) in &records {
+        let (index, op) = place.ok_or_else(|| EngineError::Damaged("a delta's key".to_owned()))?;
         let (origin, delta) = decode_delta(record)?;
-        places.push(place.ok_or_else(|| EngineError::Damaged("a delta's key".to_owned()))?);
         edits.push(Edit { origin, delta });
+        field.next = (index, op + 1);
     }
     let at = Place { entity: key.row.entity, field: &key.field };
-    let answers = field.live.crdt_mut().apply_all(&at, &edits);
-    for (place, answer) in places.into_iter().zip(answers) {
+    for answer in field.live.crdt_mut().apply_all(&at, &edits) {
         if let Err(void) = answer {
-            field.voids.push(VoidDelta { place, why: void.to_string() });
+            tracing::debug!(field = %key.field, entity = %key.row.entity, %void, "a delta has no effect");
         }
-        field.next = (place.0, place.1 + 1);
     }
     Ok(())
 }
@@ -306,22 +294,21 @@ impl Cells {
         }
     }
 
-    /// Folds what is due, at most `count` fields; returns voids found on the way.
+    /// Folds what is due, at most `count` fields.
     pub(crate) fn fold(
         &mut self,
         reads: &dyn Reads,
         batch: &mut Batch,
         count: usize,
-    ) -> Result<Vec<(SpaceNo, VoidDelta)>, EngineError> {
+    ) -> Result<(), EngineError> {
         for key in std::mem::take(&mut self.suspects) {
             let field = self.take_field(&View::new(reads, batch), &key)?;
             self.keep_field(key, field);
         }
-        let mut voids = vec![];
         for _ in 0..count {
             let Some(key) = self.unfolded.pop_first() else { break };
             let view = View::new(reads, batch);
-            let mut field = self.take_field(&view, &key)?;
+            let field = self.take_field(&view, &key)?;
             if !field.live.crdt().is_contested() {
                 let saved = field.live.crdt().save();
                 let cell = self.cell_mut(&view, &key)?;
@@ -336,11 +323,10 @@ impl Cells {
                     }
                     batch.put(Table::Snapshots, key.bytes(), saved);
                 }
-                voids.extend(field.voids.drain(..).map(|void| (key.row.space, void)));
             }
             self.keep_field(key, field);
         }
-        Ok(voids)
+        Ok(())
     }
 
     /// Puts down in the store what was found to be contested: a mark, and all its deltas for good.

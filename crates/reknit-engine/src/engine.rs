@@ -5,11 +5,11 @@ use crate::cells::Cells;
 use crate::effects::{Effects, Input, MemberInfo, Notice, Output, Reply, RequestId, Run, SpaceInfo};
 use crate::error::{EngineError, Refused, TxError};
 use crate::joining::Join;
-use crate::layout::{CellKey, SpaceNo, void_key};
+use crate::layout::{CellKey, SpaceNo};
 use crate::links::LinkTable;
 use crate::space::SpaceState;
 use crate::status::inspect;
-use crate::store::{Batch, Durability, Reads, Table, View};
+use crate::store::{Batch, Durability, Reads, View};
 use crate::tx::{Tx, TxContext, TxState};
 use crate::write::Writing;
 use rand::Rng;
@@ -155,10 +155,7 @@ impl Engine {
     }
 
     fn settle_cells(&mut self, reads: &dyn Reads, batch: &mut Batch) -> Result<(), EngineError> {
-        for (space, void) in self.cells.fold(reads, batch, FOLDS_A_ROUND)? {
-            let (index, op) = void.place;
-            batch.put(Table::Evidence, void_key(space, index, op), void.why.into_bytes());
-        }
+        self.cells.fold(reads, batch, FOLDS_A_ROUND)?;
         for space in self.spaces.values() {
             if !self.cells.has_contested(space.no) {
                 continue;

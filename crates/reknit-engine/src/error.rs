@@ -166,6 +166,9 @@ pub enum Refused {
     /// A control payload that cannot be read.
     #[error("the control payload does not read: {0}")]
     Control(String),
+    /// A control payload of a version that this program does not know yet.
+    #[error("the control payload is newer than this program ({0}); update this program")]
+    Newer(DecodeError),
     /// The author has forked its chain too often.
     #[error("the author's chain has {0} ends already, as many as are taken in from whom this came from")]
     Forks(usize),
@@ -181,7 +184,11 @@ impl Refused {
     /// Whether every peer refuses the event for good. If not, it may be admitted later, or elsewhere.
     pub fn is_final(&self) -> bool {
         match self {
-            Self::AwaitingParent { .. } | Self::Forks(_) | Self::Branches(_) | Self::Authors(_) => false,
+            Self::AwaitingParent { .. }
+            | Self::Newer(_)
+            | Self::Forks(_)
+            | Self::Branches(_)
+            | Self::Authors(_) => false,
             Self::Access(refusal) => refusal.is_final(),
             _ => true,
         }

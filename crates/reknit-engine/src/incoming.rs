@@ -160,10 +160,11 @@ impl Engine {
         from: DeviceId,
         (announce, events): (Announce, Vec<VerifiedEvent>),
     ) -> Result<(), EngineError> {
-        if !self.spaces.contains_key(&no) {
-            return Ok(());
-        }
-        if let Some(frame) = announce.frame
+        let Some(space) = self.spaces.get(&no) else { return Ok(()) };
+        // Whoever once held a ticket can seal an announce: a stranger's events come by a session, which asks whether its
+        // invite still holds, or not at all.
+        let member = space.membership.member(&from).is_some();
+        if let Some(frame) = announce.frame.filter(|_| member)
             && !events.is_empty()
         {
             self.take_frame(turn, no, (frame, events), (Source::Elsewhere, Some(from)))?;

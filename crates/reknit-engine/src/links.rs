@@ -411,9 +411,12 @@ impl Engine {
         space.links.retries.remove(&device);
         space.links.ended.remove(&device);
         space.links.awaiting.remove(&device);
-        let frontier = space.frontier.clone();
-        let stored = StoredReceipt { at_ms: turn.now_ms, receipt, frontier };
-        turn.effects.batch.put(Table::Receipts, receipt_key(no, &device), stored.encode());
+        // Strangers who are served so that they can join are without number.
+        if space.membership.member(&device).is_some() {
+            let frontier = space.frontier.clone();
+            let stored = StoredReceipt { at_ms: turn.now_ms, receipt, frontier };
+            turn.effects.batch.put(Table::Receipts, receipt_key(no, &device), stored.encode());
+        }
         turn.effects.notice(Notice::Converged { space: no, device, receipt });
         Ok(())
     }

@@ -38,7 +38,9 @@ pub struct SpaceStatus {
     pub held: Option<(u64, u64)>,
     /// Authors whose chains have more than one end.
     pub forked: Vec<DeviceId>,
-    /// Operations without effect.
+    /// Operations without effect, as far as their events alone tell: malformed, too many, or under another author's
+    /// identity. Equal at peers with equal events. A delta that no honest author could have made may turn out to have no
+    /// effect only once it meets the text or document it edits, and is not counted.
     pub voids: u64,
     /// The other members.
     pub peers: Vec<PeerStatus>,

@@ -9,6 +9,7 @@ mod field;
 pub use entity::EntityMut;
 pub use field::{DocumentMut, TextMut};
 
+use crate::apply::Budget;
 use crate::cells::{CellSource, OpenField};
 use crate::error::TxError;
 use crate::layout::{CellKey, RowKey, SpaceNo};
@@ -227,16 +228,17 @@ pub(crate) fn check(transaction: &Transaction, origin: Origin) -> Result<(), TxE
     if transaction.edits.iter().map(|edit| edit.ops.len()).sum::<usize>() > TRANSACTION_OPS_MAX {
         return too_large("operations", TRANSACTION_OPS_MAX);
     }
+    let mut budget = Budget::WHOLE;
     for edit in &transaction.edits {
         for op in &edit.ops {
             let Op::Edit { field, kind: kind @ (CrdtKind::Text | CrdtKind::Document), delta } = op else {
                 continue;
             };
             let place = Place { entity: edit.entity, field };
-            reknit_crdt::check(*kind, &place, &Edit { origin, delta }).map_err(|void| TxError::Unfit {
+            budget.admit(*kind, &place, &Edit { origin, delta }).map_err(|why| TxError::Unfit {
                 entity: edit.entity,
                 field: field.clone(),
-                why: void.to_string(),
+                why,
             })?;
         }
     }

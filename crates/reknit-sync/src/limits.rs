@@ -19,6 +19,8 @@ pub const AUTHORS_MAX: usize = 16_384;
 pub const TIPS_MAX: usize = 128;
 /// Tips in one frontier or one list of tips.
 pub const FRONTIER_TIPS_MAX: usize = 2 * AUTHORS_MAX;
+/// Tips in one report of what came from elsewhere: each may be looked up in the receiver's history.
+pub const HAVE_TIPS_MAX: usize = 1_024;
 /// Symbols of a sketch in one session.
 pub const SYMBOLS_MAX: usize = 16_384;
 /// Times that a sketch may be followed up with a question.

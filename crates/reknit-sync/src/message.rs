@@ -3,7 +3,7 @@
 use crate::close::CloseReason;
 use crate::delta::{Delta, decode_places, encode_places};
 use crate::frame::Frame;
-use crate::limits::{ADMISSION_BYTES_MAX, FRONTIER_TIPS_MAX, MESSAGE_BYTES_MAX, PROBES_MAX, SYMBOLS_MAX};
+use crate::limits::{ADMISSION_BYTES_MAX, HAVE_TIPS_MAX, MESSAGE_BYTES_MAX, PROBES_MAX, SYMBOLS_MAX};
 use crate::sketch::Sketch;
 use reknit_types::{DecodeError, DeviceId, Dot, Reader, Signature, SpaceId, Writer};
 
@@ -159,7 +159,7 @@ pub enum Message {
     },
     /// Events.
     Events(Frame),
-    /// Tips that the sender has come to have from elsewhere.
+    /// Tips that the sender has come to have from elsewhere, ascending.
     Have(Vec<Dot>),
     /// The receiver may send this many bytes of frames more.
     Credit(u64),
@@ -235,8 +235,12 @@ impl Message {
             }
             TAG_EVENTS => Self::Events(Frame::from_bytes(reader.take_rest().to_vec())),
             TAG_HAVE => {
-                let count = reader.count(FRONTIER_TIPS_MAX, "tips")?;
-                Self::Have((0..count).map(|_| Dot::decode(&mut reader)).collect::<Result<_, _>>()?)
+                let count = reader.count(HAVE_TIPS_MAX, "tips")?;
+                let dots = (0..count).map(|_| Dot::decode(&mut reader)).collect::<Result<Vec<_>, _>>()?;
+                if !dots.is_sorted_by(|a, b| a < b) {
+                    return Err(DecodeError::Invalid("order of tips"));
+                }
+                Self::Have(dots)
             }
             TAG_CREDIT => Self::Credit(reader.varint("credit")?),
             TAG_RECEIPT => {

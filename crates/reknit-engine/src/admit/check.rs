@@ -7,7 +7,7 @@ use crate::store::Reads;
 use reknit_access::{Control, Membership};
 use reknit_sync::limits::{AUTHORS_MAX, BRANCHES_MAX, OWN_TIPS_MAX, TIPS_MAX};
 use reknit_types::limits::STAMP_LEAD_MS_MAX;
-use reknit_types::{DeviceId, Dot, EventId, Kind, Payload, Stamp, Tip, VerifiedEvent};
+use reknit_types::{DecodeError, DeviceId, Dot, EventId, Kind, Payload, Stamp, Tip, VerifiedEvent};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What of a group was not admitted, and may be later.
@@ -256,7 +256,10 @@ fn control_of(event: &VerifiedEvent) -> Result<Option<Control>, Refused> {
     }
     let payload =
         opened(event).ok_or_else(|| Refused::Control("it is sealed under another key".to_owned()))?;
-    Control::decode(payload).map(Some).map_err(|error| Refused::Control(error.to_string()))
+    Control::decode(payload).map(Some).map_err(|error| match error {
+        newer @ DecodeError::Version { .. } => Refused::Newer(newer),
+        error => Refused::Control(error.to_string()),
+    })
 }
 
 impl Stage {

@@ -7,29 +7,30 @@
 pub enum Table {
     /// Facts about the peer as a whole.
     Meta = 0,
-    /// The spaces this peer holds, by local number.
+    /// The spaces this peer holds, by local number: a few records each.
     Spaces = 1,
-    /// Events in the causal order in which they were admitted, by local index.
+    /// Segments of consecutive events in the causal order in which they were admitted, by the local index of the first.
     Log = 2,
-    /// The authors of a space, by local number.
+    /// The devices that wrote in a space, by the local number of the author.
     Authors = 3,
-    /// Author and sequence number to local index: the chains.
+    /// Stretches of an author's chain that lie together in the log: author, first sequence number and first index to
+    /// how many events.
     Runs = 4,
-    /// The tips of each author, and the heads.
+    /// The tips of each author.
     Frontier = 5,
-    /// Current values of entities.
+    /// Entities: whether they are there, and their registers and counters.
     Rows = 6,
-    /// CRDT snapshots.
+    /// Saved texts and documents, and the cells of rows too large for one record.
     Snapshots = 7,
-    /// CRDT deltas not yet folded into their snapshot.
+    /// Deltas of texts and documents that are not yet folded into their snapshot.
     Deltas = 8,
-    /// Events that wait for something, with what they wait for.
+    /// Frames with events whose stamps are ahead of the local clock, by when they are due.
     Held = 9,
-    /// Proofs that an author forked its chain.
+    /// Forks of chains, and operations without effect with why.
     Evidence = 10,
-    /// Signed statements that two peers had equal frontiers.
+    /// The last receipt of each member, with the frontier it is for.
     Receipts = 11,
-    /// What each other peer is known to have.
+    /// Addresses where each other device was last seen.
     Known = 12,
 }
 

@@ -4,11 +4,12 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha20Rng;
 use reknit_access::Role;
+use reknit_crdt::{Document, Identity, Place};
 use reknit_engine::store::{MemoryStore, Table};
-use reknit_engine::{Notice, Refused};
-use reknit_sync::{CloseReason, Frame, Message, Opening, PROTOCOL_VERSION, frame};
+use reknit_engine::{Input, Notice, Refused};
+use reknit_sync::{Announce, CloseReason, Frame, Message, Opening, PROTOCOL_VERSION, frame};
 use reknit_types::{
-    DeviceKey, Dot, Draft, EntityEdit, EntityId, Epoch, Kind, Op, Payload, Stamp, Tip, Transaction,
+    CrdtKind, DeviceKey, Dot, Draft, EntityEdit, EntityId, Epoch, Kind, Op, Payload, Stamp, Tip, Transaction,
     VerifiedEvent,
 };
 
@@ -293,19 +294,39 @@ impl Forger<'_> {
 
     /// Written so many milliseconds from now.
     fn event_at(&self, in_ms: u64, parents: Vec<Dot>, prev: Option<Tip>, ops: Vec<Op>) -> VerifiedEvent {
-        let info = &self.world.peers[0].spaces[&HOME];
         let entity = EntityId::from_bytes([66; 16]);
         let edits = vec![EntityEdit { collection: name("forged"), entity, ops }];
+        self.draft(in_ms, Kind::Data, (parents, prev), Payload::Open(Transaction { edits }.encode()))
+    }
+}
+
+impl Forger<'_> {
+    /// The next event of the chain, with this payload.
+    fn sealed(&self, in_ms: u64, before: &VerifiedEvent, payload: Payload) -> VerifiedEvent {
+        let (heads, tip) = (vec![before.dot()], before.tip());
+        self.draft(in_ms, Kind::Data, (heads, Some(tip)), payload)
+    }
+
+    fn control(&self, heads: Vec<Dot>, tip: Tip, payload: Vec<u8>) -> VerifiedEvent {
+        self.draft(0, Kind::Control, (heads, Some(tip)), Payload::Open(payload))
+    }
+
+    fn draft(
+        &self,
+        in_ms: u64,
+        kind: Kind,
+        (parents, prev): (Vec<Dot>, Option<Tip>),
+        payload: Payload,
+    ) -> VerifiedEvent {
+        let info = &self.world.peers[0].spaces[&HOME];
         let now_ms = self.world.now_ms + in_ms;
         let after = Some(Stamp::from_parts(now_ms, 0).unwrap());
-        let draft = Draft {
-            kind: Kind::Data,
-            parents,
-            stamp: Stamp::next(now_ms, after, &mut ChaCha20Rng::seed_from_u64(1)),
-            epoch: Epoch::FIRST,
-            payload: Payload::Open(Transaction { edits }.encode()),
+        let stamp = Stamp::next(now_ms, after, &mut ChaCha20Rng::seed_from_u64(1));
+        let key = match kind {
+            Kind::Data => info.keys.newest().1,
+            Kind::Control => info.keys.control(),
         };
-        let (_, key) = info.keys.newest();
+        let draft = Draft { kind, parents, stamp, epoch: Epoch::FIRST, payload };
         let mut event = VerifiedEvent::seal(info.id, &self.key, prev, draft, key).unwrap();
         event.sign(&self.key);
         event
@@ -480,4 +501,77 @@ fn a_parent_said_to_lie_elsewhere_is_refused_for_good() {
     world.inject(1, 0, &Message::Events(frame_of(genuine)));
     world.pass(100);
     assert_eq!(world.contents(0).len(), 2);
+}
+
+/// What is void is the same at every peer, whatever it had open, folded or restarted when it came.
+#[test]
+fn peers_count_the_same_voids() {
+    let mut world = family(15, 3);
+    world.gossip_loss = 1.0;
+    let edit = |field: &str, kind, delta: &[u8]| Op::Edit { field: name(field), kind, delta: delta.to_vec() };
+    let strange = {
+        let (field, author) = (name("tree"), DeviceKey::from_seed(&[78; 32]).id());
+        let mut document = Document::new();
+        let place = Place { entity: EntityId::from_bytes([66; 16]), field: &field };
+        document.open(&place, &Identity { author, nonce: 1 });
+        document.set("/whose", &"?".into()).unwrap();
+        document.take_delta().unwrap()
+    };
+    let ops = vec![
+        edit("title", CrdtKind::Register, b"\xff"),
+        edit("count", CrdtKind::Counter, b""),
+        edit("body", CrdtKind::Text, b"short"),
+        edit("tree", CrdtKind::Document, &[0; 12]),
+        edit("tree", CrdtKind::Document, &strange),
+        Op::Create,
+    ];
+    let (heads, tip, key) = (world.status(0).heads, world.tip(1), world.peers[1].key.clone());
+    let forger = Forger { world: &world, key };
+    let first = forger.event(heads, Some(tip), ops);
+    let garbage = forger.sealed(1, &first, Payload::Sealed(vec![9; 64]));
+    let junk = forger.sealed(2, &garbage, Payload::Open(vec![0xff; 9]));
+    world.inject(1, 0, &Message::Events(frame::encode(&[first, garbage, junk]).unwrap()));
+    world.pass(1_000);
+    assert_eq!(world.status(0).voids, 7);
+    (0..3).for_each(|at| world.restart(at));
+    world.converge();
+    assert_eq!(world.status(2).voids, 7);
+}
+
+/// A stranger with an old ticket has the keys of a space: its announces are hints, and its events come by a session or
+/// not at all.
+#[test]
+fn events_in_the_announce_of_a_stranger_are_not_admitted() {
+    let mut world = family(16, 2);
+    world.gossip_loss = 1.0;
+    world.pass(1_000);
+    let (heads, tip, key) = (world.status(0).heads, world.tip(1), world.peers[1].key.clone());
+    let event = Forger { world: &world, key }.event(heads, Some(tip), vec![Op::Create]);
+    let announce = Announce::new(vec![event.dot()], [0; 32], Some(frame_of(event.clone())));
+    for (from, entities) in [(DeviceKey::from_seed(&[79; 32]).id(), 0), (world.id(1), 1)] {
+        let (announce, events) = (announce.clone(), vec![event.clone()]);
+        world.round(0, vec![Input::Gossip { space: HOME, from, announce, events }]);
+        assert_eq!(world.contents(0).len(), entities);
+    }
+}
+
+/// A control event of a later version ends no session: it waits until this program is updated.
+#[test]
+fn what_a_later_version_writes_is_not_refused_for_good() {
+    let mut world = family(17, 2);
+    world.gossip_loss = 1.0;
+    world.pass(1_000);
+    let (heads, tip, key) = (world.status(0).heads, world.tip(1), world.peers[1].key.clone());
+    let forger = Forger { world: &world, key };
+    let newer = forger.control(heads, tip, vec![9, 0]);
+    world.inject(1, 0, &Message::Events(frame_of(newer)));
+    world.pass(100);
+    let said = |notice: &Notice| match notice {
+        Notice::Refused { reason, .. } => {
+            !reason.is_final() && reason.to_string().contains("update this program")
+        }
+        _ => false,
+    };
+    assert!(world.peers[0].notices.iter().any(said));
+    assert!(!world.peers[0].notices.iter().any(|notice| matches!(notice, Notice::Unlinked { .. })));
 }

@@ -1,6 +1,7 @@
 use crate::support::{HOME, World, family};
 use reknit_access::Role;
-use reknit_engine::{EngineError, Input};
+use reknit_engine::store::Table;
+use reknit_engine::{EngineError, Input, Notice};
 
 #[test]
 fn two_peers_join_by_ticket_and_converge() {
@@ -146,4 +147,21 @@ fn a_space_that_cannot_be_founded_leaves_nothing() {
     assert_eq!(world.create(0), HOME);
     world.restart(0);
     assert_eq!(world.status(0).events, 1);
+}
+
+/// Whoever holds an invite is served; what is kept of it is no more than of a member, and nothing of a stranger.
+#[test]
+fn a_stranger_who_is_served_and_never_joins_leaves_no_receipt() {
+    let mut world = World::new(11, 2);
+    world.create(0);
+    let ticket = Box::new(world.invite(0, Role::Writer, Some(world.now_ms + 60_000)));
+    world.begin(1, |request| Input::Join { request, ticket });
+    // By its clock the invite has expired when it has got the history, so it cannot write its join.
+    world.peers[1].skew_ms = 300_000;
+    world.connect(0, 1);
+    world.pass(30_000);
+    assert_eq!(world.status(1).events, world.status(0).events);
+    let converged = |notice: &Notice| matches!(notice, Notice::Converged { .. });
+    assert!(world.peers[0].notices.iter().any(converged));
+    assert_eq!((world.members(0).len(), world.count(0, Table::Receipts)), (1, 0));
 }

@@ -583,7 +583,7 @@ impl World {
         for at in rest {
             let other = self.status(*at);
             assert_eq!(other.frontier_digest, status.frontier_digest);
-            assert_eq!(other.events, status.events);
+            assert_eq!((other.events, other.voids), (status.events, status.voids));
             assert_eq!(sorted(other.heads), sorted(status.heads.clone()));
             assert_eq!(self.members(*at), members);
             assert_eq!(self.contents(*at), contents);

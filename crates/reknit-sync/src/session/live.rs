@@ -2,7 +2,7 @@
 
 use super::{History, HistoryError, Output, Session, Source, Stage, contains, meet};
 use crate::close::CloseReason;
-use crate::limits::{FRONTIER_TIPS_MAX, HAVE_DELAY_MS, RELAY_DELAY_MS, TIPS_MAX};
+use crate::limits::{HAVE_DELAY_MS, HAVE_TIPS_MAX, RELAY_DELAY_MS, TIPS_MAX};
 use crate::message::Message;
 use crate::missing::{Missing, Range};
 use reknit_types::{DeviceId, Dot, Tip};
@@ -170,10 +170,15 @@ impl Session {
         }
         if !self.relay.haves.is_empty() && now_ms >= self.relay.have_at {
             let haves = std::mem::take(&mut self.relay.haves).into_iter();
-            let dots = haves.flat_map(|(author, tips)| {
-                tips.into_iter().map(move |tip| Dot { author, seq: tip.seq, id: tip.id })
-            });
-            out.push(Output::Send(Message::Have(dots.take(FRONTIER_TIPS_MAX).collect())));
+            let mut dots: Vec<Dot> = haves
+                .flat_map(|(author, tips)| {
+                    tips.into_iter().map(move |tip| Dot { author, seq: tip.seq, id: tip.id })
+                })
+                .collect();
+            dots.sort_unstable();
+            dots.dedup();
+            let messages = dots.chunks(HAVE_TIPS_MAX).map(|dots| Message::Have(dots.to_vec()));
+            out.extend(messages.map(Output::Send));
         }
         if !self.relay.is_empty() && now_ms >= self.relay.ripe_at {
             self.relay.ripen(now_ms, &mut self.missing, history)?;

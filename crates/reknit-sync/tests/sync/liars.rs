@@ -4,7 +4,7 @@ use crate::support::{Memory, device, keys, session, space};
 use proptest::prelude::*;
 use reknit_sync::limits::{
     ANSWER_TIMEOUT_MS, CREDIT_TIMEOUT_MS, CREDIT_WINDOW_BYTES, DELIVERY_TIMEOUT_MS, FRAME_BYTES_MAX,
-    UNEQUAL_TIMEOUT_MS, WANTS_MAX,
+    HAVE_TIPS_MAX, UNEQUAL_TIMEOUT_MS, WANTS_MAX,
 };
 use reknit_sync::{
     Against, Announce, CloseReason, Delta, Frame, Frontier, Hello, History, HistoryError, Locate, Message,
@@ -324,7 +324,7 @@ fn messages() -> impl Strategy<Value = Message> {
         2 => (0u64..4, 0u64..4).prop_map(|(tip, unknown)| Message::Located { tip, unknown }),
         1 => (0u64..4, any::<u64>(), any::<[u8; 16]>())
             .prop_map(|(tip, seq, id)| Message::Settled { tip, shared: Some(Probe { seq, id }) }),
-        1 => dots().prop_map(Message::Have),
+        1 => dots().prop_map(|dots| Message::Have(BTreeSet::from_iter(dots).into_iter().collect())),
         1 => any::<u64>().prop_map(Message::Credit),
         1 => any::<u8>().prop_map(|code| Message::Close(CloseReason::from_byte(code))),
     ]
@@ -377,5 +377,18 @@ proptest! {
         }
         bytes[0] = 0x10 | (tag & 1);
         prop_assert!(frame::decode_verified(&bytes, space(), &keys()).is_err());
+    }
+}
+
+/// Each tip in a report may be looked up in the receiver's history.
+#[test]
+fn a_report_of_what_came_from_elsewhere_is_short_and_in_order() {
+    let dot =
+        |seq| Dot { author: DeviceId::from_bytes([1; 32]), seq, id: EventId::from_bytes([seq as u8; 32]) };
+    let most: Vec<Dot> = (1..=HAVE_TIPS_MAX as u64).map(dot).collect();
+    assert!(Message::decode(&Message::Have(most.clone()).encode()).is_ok());
+    let more: Vec<Dot> = (0..=HAVE_TIPS_MAX as u64).map(dot).collect();
+    for refused in [more, vec![dot(2), dot(1)], vec![dot(1), dot(1)]] {
+        assert!(Message::decode(&Message::Have(refused).encode()).is_err());
     }
 }
