@@ -2,7 +2,7 @@
 
 use crate::error::EngineError;
 use crate::layout::receipt_key;
-use crate::log::{LogReader, Run, event_bytes};
+use crate::log::{Branch, LogReader, Run, event_bytes, index_on, run_on};
 use crate::receipt::StoredReceipt;
 use crate::space::SpaceState;
 use crate::store::{Reads, Table};
@@ -68,9 +68,8 @@ impl SpaceHistory<'_> {
             return Ok(self.space.ids_at(self.reads, author, seq)?.first().copied());
         }
         let reader = self.space.log_reader(self.reads);
-        let range = Range { after: seq - 1, up_to: *tip };
-        let branch = self.branch(&reader, author, &range)?;
-        let index = branch.iter().find_map(|run| run.index_of(seq));
+        let Some(no) = self.space.log.authors.number(author) else { return Ok(None) };
+        let index = index_on(&reader.branch(no, tip)?, seq);
         index.map(|index| Ok(reader.placed_at(index)?.id)).transpose()
     }
 
@@ -151,46 +150,18 @@ impl SpaceHistory<'_> {
             plan.next.insert(key, run);
             return Ok(Some(run));
         }
+        let Some(no) = self.space.log.authors.number(author) else { return Ok(None) };
         let run = if self.space.is_forked(author) {
             let branch = match plan.branches.entry(key) {
                 Entry::Occupied(known) => known.into_mut(),
-                Entry::Vacant(vacant) => vacant.insert(self.branch(reader, author, range)?),
+                Entry::Vacant(vacant) => vacant.insert(reader.branch(no, &range.up_to)?),
             };
-            branch.iter().find_map(|run| run.starting_at(seq))
+            run_on(branch, seq).and_then(|run| run.starting_at(seq))
         } else {
-            let Some(no) = self.space.log.authors.number(author) else { return Ok(None) };
             reader.runs_at(no, seq, false)?.into_iter().find_map(|run| run.starting_at(seq))
         };
         plan.next.extend(run.map(|run| (key, run)));
         Ok(run)
-    }
-
-    /// The runs of the branch that ends in the range's last event, back to its first; each cut to what belongs to it.
-    fn branch(
-        &self,
-        reader: &LogReader<'_>,
-        author: &DeviceId,
-        range: &Range,
-    ) -> Result<Vec<Run>, EngineError> {
-        let Some(no) = self.space.log.authors.number(author) else { return Ok(vec![]) };
-        let runs = reader.runs_of(no)?;
-        let mut branch = vec![];
-        let (mut seq, mut id) = (range.up_to.seq, Some(range.up_to.id));
-        while seq > range.after {
-            let mut found = None;
-            for run in &runs {
-                let Some(index) = run.index_of(seq) else { continue };
-                if Some(reader.placed_at(index)?.id) == id {
-                    found = Some(Run { len: seq - run.seq + 1, ..*run });
-                    break;
-                }
-            }
-            let Some(run) = found else { break };
-            id = reader.placed_at(run.index)?.prev;
-            seq = run.seq - 1;
-            branch.push(run);
-        }
-        Ok(branch)
     }
 }
 
@@ -200,7 +171,7 @@ struct Plan {
     /// The run that holds the first event of a stretch, from that event on.
     next: BTreeMap<(DeviceId, Tip), Run>,
     /// All runs of a stretch of a forked chain.
-    branches: BTreeMap<(DeviceId, Tip), Vec<Run>>,
+    branches: BTreeMap<(DeviceId, Tip), Branch>,
 }
 
 impl Plan {
@@ -219,7 +190,7 @@ impl Plan {
     fn holds(&self, author: &DeviceId, range: &Range, (seq, index): (u64, u64)) -> bool {
         let branch = self.branches.get(&(*author, range.up_to));
         let within = seq > range.after && seq <= range.up_to.seq;
-        within && branch.is_none_or(|runs| runs.iter().any(|run| run.index_of(seq) == Some(index)))
+        within && branch.is_none_or(|branch| index_on(branch, seq) == Some(index))
     }
 
     /// Places of the events of a segment that the other side lacks. The signature of a chain's end covers what comes

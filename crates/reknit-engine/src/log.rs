@@ -4,19 +4,23 @@
 //! A segment is a stored frame: the last event of each chain in it carries its author's signature, so segments travel
 //! to other peers as they are, and nothing inside one needs a signature of its own.
 
+mod forks;
 mod pack;
 mod reader;
 
+pub(crate) use forks::{Branch, index_on, run_on};
 pub(crate) use reader::{LogReader, Placed, SegmentCache};
 
 use crate::error::EngineError;
 use crate::layout::{AuthorNo, SpaceNo, author_key, log_key, parse_author_key, run_key};
 use crate::store::{Batch, Direction, Reads, Table};
+use forks::Forks;
 use pack::Ages;
 use reknit_sync::limits::FRAME_BODY_BYTES_MAX;
 use reknit_sync::{Frame, Segment, frame};
 use reknit_types::limits::SIGNATURE_SPAN_EVENTS;
 use reknit_types::{DeviceId, DeviceKey, EventId, Payload, VerifiedEvent, Writer};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
@@ -115,6 +119,7 @@ pub(crate) struct Log {
     pending_bytes: usize,
     barrier: bool,
     ages: Ages,
+    forks: RefCell<Forks>,
     pub(crate) authors: Authors,
 }
 
@@ -131,6 +136,7 @@ impl Log {
             pending_bytes: 0,
             barrier: false,
             ages,
+            forks: RefCell::new(Forks::new()),
             authors,
         }
     }
@@ -200,6 +206,7 @@ impl Log {
             _ => Run { seq: header.seq, index, len: 1 },
         };
         self.open_runs.insert(author, (run, event.id()));
+        self.forks.get_mut().on_run(author, run);
         let mut writer = Writer::new();
         writer.varint(run.len);
         batch.put(Table::Runs, run_key(self.space, author, run.seq, run.index), writer.into_bytes());

@@ -58,17 +58,20 @@ const SEGMENTS_CACHED: usize = 8;
 impl LogReader<'_> {
     /// The runs that hold the author's event `seq`: one, unless the author forked its chain.
     pub(crate) fn runs_at(&self, author: AuthorNo, seq: u64, forked: bool) -> Result<Vec<Run>, EngineError> {
+        if forked {
+            return self.forked_runs_at(author, seq);
+        }
         let (from, to) = (run_key(self.space, author, 0, 0), run_key(self.space, author, seq, u64::MAX));
         self.runs(&from, &to, Direction::Backward, |run, found| {
             if run.index_of(seq).is_some() {
                 found.push(run);
             }
-            if forked { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            ControlFlow::Break(())
         })
     }
 
     /// Every run of the author, by first sequence number.
-    pub(crate) fn runs_of(&self, author: AuthorNo) -> Result<Vec<Run>, EngineError> {
+    pub(super) fn runs_of(&self, author: AuthorNo) -> Result<Vec<Run>, EngineError> {
         let (from, to) = (run_key(self.space, author, 0, 0), run_key(self.space, author, u64::MAX, u64::MAX));
         self.runs(&from, &to, Direction::Forward, |run, found| {
             found.push(run);
