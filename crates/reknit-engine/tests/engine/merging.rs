@@ -123,6 +123,42 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2, ..ProptestConfig::default() })]
+
+    /// Whatever was packed meanwhile, and whoever brought which part: what two peers have in common is not sent again.
+    #[test]
+    fn healing_costs_the_difference(seed: u64) {
+        let mut world = family(seed, 3);
+        world.gossip_loss = 1.0;
+        for _ in 0..12 {
+            edit_everywhere(&mut world, 50);
+            world.pass(1_500);
+        }
+        world.converge();
+        let segments = world.count(0, Table::Log);
+        prop_assert!(segments < 400, "{} segments: nothing was packed", segments);
+        for _ in 0..3 {
+            world.disconnect_all();
+            let with = world.rng.random_range(0..2);
+            for _ in 0..world.rng.random_range(1..4) {
+                edit_everywhere(&mut world, 30);
+                world.connect(2, with);
+                world.converge_all(&[2, with]);
+                world.disconnect(2, with);
+            }
+            let budget = world.difference_bytes(0, 1);
+            (world.resent, world.bytes) = (0, 0);
+            world.connect(0, 1);
+            world.converge_all(&[0, 1]);
+            prop_assert_eq!(world.resent, 0);
+            prop_assert!(world.bytes <= budget, "{} of {}", world.bytes, budget);
+            world.connect_all();
+            world.converge();
+        }
+    }
+}
+
 #[test]
 fn with_every_announce_lost_connected_peers_converge() {
     let mut world = family(1, 3);

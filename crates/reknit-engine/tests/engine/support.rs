@@ -11,7 +11,7 @@ use reknit_engine::{
     Reply, RequestId, SpaceInfo, SpaceNo, SpaceStatus, Tx, TxError,
 };
 use reknit_sync::{Announce, Message, Opening, frame};
-use reknit_types::{DeviceId, DeviceKey, Dot, Name, Tip, VerifiedEvent};
+use reknit_types::{DeviceId, DeviceKey, Dot, EventId, Name, Tip, VerifiedEvent};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -41,6 +41,8 @@ pub(crate) struct Peer {
     pub(crate) skew_ms: i64,
     pub(crate) notices: Vec<Notice>,
     pub(crate) spaces: BTreeMap<SpaceNo, Arc<SpaceInfo>>,
+    /// Events admitted since it started.
+    pub(crate) admitted: BTreeSet<EventId>,
     replies: BTreeMap<RequestId, Result<Reply, EngineError>>,
     contexts: BTreeMap<LinkId, LinkContext>,
     next_request: u64,
@@ -58,6 +60,8 @@ pub(crate) struct World {
     pub(crate) bytes: u64,
     /// Messages delivered by streams.
     pub(crate) messages: u64,
+    /// Events delivered by streams to a peer that had them.
+    pub(crate) resent: u64,
     /// Bytes of the largest batch that was committed.
     pub(crate) largest_batch: usize,
     /// Damages every frame that comes from this peer.
@@ -80,6 +84,7 @@ impl World {
             gossip_loss: 0.0,
             bytes: 0,
             messages: 0,
+            resent: 0,
             largest_batch: 0,
             garbles: None,
             connected: BTreeSet::new(),
@@ -114,6 +119,7 @@ impl World {
             skew_ms: 0,
             notices: vec![],
             spaces: BTreeMap::new(),
+            admitted: BTreeSet::new(),
             replies: BTreeMap::new(),
             contexts: BTreeMap::new(),
             next_request: 1,
@@ -255,8 +261,10 @@ impl World {
                 }
             }
             Output::Notice(notice) => {
-                if let Notice::Space(info) = &notice {
-                    self.peers[at].spaces.insert(info.no, Arc::clone(info));
+                match &notice {
+                    Notice::Space(info) => _ = self.peers[at].spaces.insert(info.no, Arc::clone(info)),
+                    Notice::Committed(committed) => _ = self.peers[at].admitted.insert(committed.event.id),
+                    _ => {}
                 }
                 self.peers[at].notices.push(notice);
             }
@@ -367,7 +375,13 @@ impl World {
                 self.bytes += bytes.len() as u64;
                 self.messages += 1;
                 let context = self.peers[end.peer].contexts.get(&end.link)?;
-                Some(Input::Incoming { link: end.link, incoming: prepare(&bytes, context) })
+                let incoming = prepare(&bytes, context);
+                if let Incoming::Events { events, .. } = &incoming {
+                    let admitted = &self.peers[end.peer].admitted;
+                    self.resent +=
+                        events.iter().filter(|event| admitted.contains(&event.id())).count() as u64;
+                }
+                Some(Input::Incoming { link: end.link, incoming })
             }
             Item::End(why) => {
                 self.other_end.remove(&end);
@@ -516,10 +530,25 @@ impl World {
 
     /// The last event of a peer, as it knows itself.
     pub(crate) fn tip(&self, at: usize) -> Tip {
-        let info = &self.peers[at].spaces[&HOME];
-        let events = read::newest_events(&self.peers[at].store, info, usize::MAX).unwrap();
+        let events = self.events(at);
         let own = events.iter().filter(|event| event.header().author == self.id(at));
         own.map(VerifiedEvent::tip).max().expect("a member has joined")
+    }
+
+    /// What it takes at most to make two peers equal: 200 bytes an event that one of them lacks, its payload, and 2,000
+    /// bytes in all.
+    pub(crate) fn difference_bytes(&self, a: usize, b: usize) -> u64 {
+        let lacking = |at: usize, other: usize| {
+            let events = self.events(at);
+            let lacks = |event: &&VerifiedEvent| !self.peers[other].admitted.contains(&event.id());
+            events.iter().filter(lacks).map(|event| 200 + u64::from(event.header().payload_len)).sum::<u64>()
+        };
+        2_000 + lacking(a, b) + lacking(b, a)
+    }
+
+    fn events(&self, at: usize) -> Vec<VerifiedEvent> {
+        let info = &self.peers[at].spaces[&HOME];
+        read::newest_events(&self.peers[at].store, info, usize::MAX).unwrap()
     }
 
     /// Bytes of the largest record of a table.
