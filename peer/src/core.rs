@@ -165,7 +165,10 @@ struct Pending<'a> {
 
 impl Drop for Pending<'_> {
     fn drop(&mut self) {
-        locked(&self.core.replies).remove(&self.request);
+        if locked(&self.core.replies).remove(&self.request).is_some() {
+            // A hint: when the inbox is full, the reply finds nobody.
+            let _ = self.core.inbox.try_send(Task::Input(Input::Forget { request: self.request }));
+        }
     }
 }
 

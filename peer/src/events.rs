@@ -41,6 +41,11 @@ pub enum PeerEvent {
         /// How many members it has.
         members: usize,
     },
+    /// A space was given up before this device became a member.
+    SpaceLeft {
+        /// The space.
+        space: SpaceId,
+    },
     /// A device signed that it has exactly what this one has.
     Converged {
         /// The space.

@@ -25,7 +25,8 @@ pub(crate) struct Network {
     sighted: BTreeMap<DeviceId, Vec<Multiaddr>>,
     /// Devices that registered in a namespace of ours and are not known, the oldest first.
     prospects: VecDeque<DeviceId>,
-    topics: BTreeSet<[u8; 32]>,
+    /// The topics of our spaces, each with the namespace at bootstrap nodes.
+    topics: BTreeMap<[u8; 32], [u8; 32]>,
     /// Room for announces that are being opened.
     opening: Arc<Semaphore>,
 }
@@ -39,7 +40,7 @@ impl Network {
             known: BTreeSet::new(),
             sighted: BTreeMap::new(),
             prospects: VecDeque::new(),
-            topics: BTreeSet::new(),
+            topics: BTreeMap::new(),
             opening: Arc::new(Semaphore::new(OPENING_MAX)),
         }
     }
@@ -77,9 +78,18 @@ impl Network {
 
     /// Subscribes to the topics of new spaces and stays connected to their members.
     fn follow_spaces(&mut self) {
-        for info in self.core.space_infos() {
+        let infos = self.core.space_infos();
+        let left = |topic: &[u8; 32], _: &mut _| infos.iter().all(|info| info.keys.topic() != *topic);
+        for (topic, namespace) in self.topics.extract_if(.., left) {
+            let net = self.net.clone();
+            tokio::spawn(async move {
+                net.unsubscribe(topic).await;
+                net.stop_announcing(namespace).await;
+            });
+        }
+        for info in infos {
             let topic = info.keys.topic();
-            if self.topics.insert(topic) {
+            if self.topics.insert(topic, info.keys.rendezvous()).is_none() {
                 self.follow(topic, &info);
             }
             self.know_members(&info);
@@ -261,7 +271,9 @@ impl Network {
 async fn next_space_change(news: &mut broadcast::Receiver<PeerEvent>) -> bool {
     loop {
         match news.recv().await {
-            Ok(PeerEvent::SpaceChanged { .. }) | Err(RecvError::Lagged(_)) => return true,
+            Ok(PeerEvent::SpaceChanged { .. } | PeerEvent::SpaceLeft { .. }) | Err(RecvError::Lagged(_)) => {
+                return true;
+            }
             Ok(_) => {}
             Err(RecvError::Closed) => return false,
         }

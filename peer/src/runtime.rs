@@ -213,6 +213,11 @@ impl Runtime {
                 core.spaces.write().unwrap_or_else(PoisonError::into_inner).insert(info.no, info);
                 core.tell(PeerEvent::SpaceChanged { space, name, members });
             }
+            Notice::Left { space } => {
+                let mut spaces = core.spaces.write().unwrap_or_else(PoisonError::into_inner);
+                let Some(info) = spaces.remove(&space) else { return };
+                core.tell(PeerEvent::SpaceLeft { space: info.id });
+            }
             Notice::Converged { space, device, receipt } => {
                 let Some(space) = id(space) else { return };
                 core.tell(PeerEvent::Converged { space, device, frontier: digest_text(&receipt.digest) });

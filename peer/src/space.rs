@@ -230,6 +230,16 @@ impl Space {
         }
     }
 
+    /// Gives up a space that this device has not become a member of: the join under way ends, and what is here of the
+    /// space is erased.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if this device is a member; [`Error::Stopped`].
+    pub async fn leave(self) -> Result<(), Error> {
+        let space = self.no;
+        self.peer.core().ask(|request| Input::Leave { request, space }).await.map(drop)
+    }
+
     async fn inspect(&self) -> Result<Box<reknit_engine::SpaceStatus>, Error> {
         let space = self.no;
         match self.peer.core().ask(|request| Input::Inspect { request, space }).await? {

@@ -38,7 +38,7 @@ pub(crate) enum Command {
     Init(InitArgs),
     /// Run the peer: find the others, sync with them, and answer the other commands
     Up(UpArgs),
-    /// Create, list and describe spaces
+    /// Create, list, describe and give up spaces
     Space {
         #[command(subcommand)]
         command: SpaceCommand,
@@ -154,6 +154,8 @@ pub(crate) enum SpaceCommand {
     List,
     /// Describe one space and its members
     Info,
+    /// Give up a space that is still being joined
+    Leave,
 }
 
 #[derive(Debug, Args)]

@@ -16,7 +16,7 @@ pub(crate) use entities::{
 };
 pub(crate) use history::{LOG_ENTRIES_MAX, Log, Status, UntilConverged, Why};
 pub(crate) use network::{Hello, Pause, Resume, Stop};
-pub(crate) use spaces::{Invite, InviteReply, Join, SpaceInfo, SpaceNew, Spaces};
+pub(crate) use spaces::{Invite, InviteReply, Join, SpaceInfo, SpaceLeave, SpaceNew, Spaces};
 pub(crate) use streams::{Happenings, Watch};
 
 use crate::exit::Failure;

@@ -63,6 +63,7 @@ pub(crate) async fn run(cli: Cli, output: Output) -> Result<ExitCode, Failure> {
         Command::Space { command: SpaceCommand::New { name } } => spaces::new(&context, name).await,
         Command::Space { command: SpaceCommand::List } => spaces::list(&context).await,
         Command::Space { command: SpaceCommand::Info } => spaces::info(&context).await,
+        Command::Space { command: SpaceCommand::Leave } => spaces::leave(&context).await,
         Command::Invite(args) => spaces::invite(&context, args).await,
         Command::Join(args) => spaces::join(&context, args).await,
         Command::Put(args) => data::put(&context, args).await,

@@ -93,6 +93,7 @@ fn routes() -> Router<Served> {
     let router = answer::<calls::Spaces>(router);
     let router = answer::<calls::SpaceNew>(router);
     let router = answer::<calls::SpaceInfo>(router);
+    let router = answer::<calls::SpaceLeave>(router);
     let router = answer::<calls::Invite>(router);
     let router = answer::<calls::Join>(router);
     let router = answer::<calls::Put>(router);

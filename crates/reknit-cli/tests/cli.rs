@@ -519,3 +519,19 @@ fn programs_are_told_in_json_what_people_are_told_in_words() {
     let (code, told) = home.fails(&["log", "-n", "10001"]);
     assert!(code == 2 && told.contains("10000"), "{told}");
 }
+
+#[test]
+fn a_space_that_nobody_lets_one_into_can_be_given_up() {
+    let (ada, ben) = (Home::with_space("Ada"), Home::peer("Ben"));
+    let up = ada.up();
+    let ticket = ada.json(&["invite"])["ticket"].as_str().unwrap().to_owned();
+    drop(up);
+    let _up = ben.up();
+    let (code, words) = ben.fails(&["join", &ticket, "--timeout", "300ms"]);
+    assert!(code == 7 && words.contains("join again"), "{code} {words}");
+    assert_eq!(ben.json(&["why"])[0]["code"], "joining");
+    assert_eq!(ben.json(&["space", "leave"])["name"], "music");
+    assert_eq!(ben.json(&["space", "list"]), json!([]));
+    let (code, words) = ada.fails(&["space", "leave"]);
+    assert!(code == 1 && words.contains("member"), "{code} {words}");
+}

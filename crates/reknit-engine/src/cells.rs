@@ -191,6 +191,16 @@ struct CachedRow {
 }
 
 impl Cells {
+    /// Forgets everything of a space.
+    pub(crate) fn forget(&mut self, space: SpaceNo) {
+        self.rows.retain(|row| row.space != space);
+        self.changed.retain(|row| row.space != space);
+        self.fields.retain(|cell| cell.row.space != space);
+        for cells in [&mut self.unfolded, &mut self.suspects, &mut self.contested] {
+            cells.retain(|cell| cell.row.space != space);
+        }
+    }
+
     pub(crate) fn new() -> Self {
         Self {
             rows: Lru::new(ROWS_MAX),

@@ -39,6 +39,18 @@ pub enum Input {
         /// The invitation.
         ticket: Box<Ticket>,
     },
+    /// Whoever asked this has gone: nobody waits for its reply.
+    Forget {
+        /// Who asked.
+        request: RequestId,
+    },
+    /// Give up a space that this device is not a member of.
+    Leave {
+        /// Who asks.
+        request: RequestId,
+        /// Which space.
+        space: SpaceNo,
+    },
     /// Invite others.
     Invite {
         /// Who asks.
@@ -221,7 +233,7 @@ pub struct LinkContext {
 /// The answer to a request.
 #[derive(Debug)]
 pub enum Reply {
-    /// The space that was founded or joined.
+    /// The space that was founded, joined or given up.
     Space(SpaceNo),
     /// The invitation, without hints where to find peers.
     Ticket(Box<Ticket>),
@@ -238,6 +250,11 @@ pub enum Notice {
     Committed(Arc<Committed>),
     /// What is known of a space itself changed: its name, members, or this device's role.
     Space(Arc<SpaceInfo>),
+    /// A space was given up. Its number stands for no other while this engine lives.
+    Left {
+        /// The space.
+        space: SpaceNo,
+    },
     /// A peer signed that it has exactly what this one has.
     Converged {
         /// The space.

@@ -46,6 +46,8 @@ pub struct Engine {
     pub(crate) joins: Vec<Join>,
     changed_spaces: BTreeSet<SpaceNo>,
     session_nonce: u64,
+    /// Numbers up to this one are taken, or were.
+    last_space: u32,
 }
 
 impl Engine {
@@ -59,6 +61,7 @@ impl Engine {
         let spaces: BTreeMap<_, _> =
             SpaceState::load_all(reads)?.into_iter().map(|space| (space.no, space)).collect();
         let changed_spaces = spaces.keys().copied().collect();
+        let last_space = spaces.last_key_value().map_or(0, |(no, _)| no.0);
         Ok(Self {
             device: Arc::new(device),
             device_name,
@@ -70,6 +73,7 @@ impl Engine {
             joins: vec![],
             changed_spaces,
             session_nonce,
+            last_space,
         })
     }
 
@@ -92,6 +96,14 @@ impl Engine {
                 round.answer(request, reply)
             }
             Input::Join { request, ticket } => self.on_join(&mut round, request, *ticket),
+            Input::Forget { request } => {
+                self.forget_join(request);
+                Ok(())
+            }
+            Input::Leave { request, space } => {
+                let reply = self.leave(&mut round, space);
+                round.answer(request, reply)
+            }
             Input::Invite { request, space, role, expires_ms } => {
                 let reply = self.invite(&mut round, space, role, expires_ms);
                 round.answer(request, reply.map(|ticket| Reply::Ticket(Box::new(ticket))))
@@ -192,6 +204,10 @@ impl Engine {
         self.changed_spaces.insert(no);
     }
 
+    pub(crate) fn unnote_space(&mut self, no: SpaceNo) {
+        self.changed_spaces.remove(&no);
+    }
+
     pub(crate) fn space(&self, no: SpaceNo) -> Result<&SpaceState, EngineError> {
         self.spaces.get(&no).ok_or(EngineError::NoSuchSpaceNo(no.0))
     }
@@ -219,7 +235,8 @@ impl Engine {
     }
 
     pub(crate) fn add_space(&mut self, turn: &mut Turn<'_>, id: SpaceId, keys: SpaceKeys) -> SpaceNo {
-        let no = SpaceNo(self.spaces.last_key_value().map_or(1, |(no, _)| no.0 + 1));
+        self.last_space += 1;
+        let no = SpaceNo(self.last_space);
         let space = SpaceState::new(no, id, keys);
         space.found(&mut turn.effects.batch);
         turn.effects.durable = true;

@@ -36,6 +36,9 @@ pub enum EngineError {
          them yet; ask for a new ticket, or connect to the device that made this one"
     )]
     JoinRefused(usize),
+    /// The space was given up while somebody waited to join it.
+    #[error("the space was given up before this device became a member")]
+    GivenUp,
     /// There is no space with this local number.
     #[error("this peer holds no space number {0}")]
     NoSuchSpaceNo(u32),

@@ -54,7 +54,10 @@ impl Engine {
             return Err(Refusal::InviteExpired { expires_ms }.into());
         }
         if self.joins.len() >= JOINS_MAX {
-            return Err(EngineError::TooManyJoins(JOINS_MAX));
+            // Whoever asked for the same space before has most likely gone.
+            let earlier = self.joins.iter().position(|join| Some(join.space) == known);
+            let earlier = self.joins.remove(earlier.ok_or(EngineError::TooManyJoins(JOINS_MAX))?);
+            turn.effects.reply(earlier.request, Err(EngineError::TooManyJoins(JOINS_MAX)));
         }
         let no = match known {
             Some(no) => no,
@@ -62,6 +65,7 @@ impl Engine {
         };
         let space = self.space_mut(no)?;
         space.ticket = Some(ticket);
+        space.join_refused = None;
         space.put_ticket(&mut turn.effects.batch);
         // Whoever refused another ticket may take this one.
         space.links.forget_refusals();
@@ -88,6 +92,7 @@ impl Engine {
         match self.control(turn, no, action) {
             Ok(_) => self.answer_joins(turn, no, || Ok(Reply::Space(no))),
             Err(EngineError::NotPermitted(refusal)) => {
+                self.space_mut(no)?.join_refused = Some(refusal.to_string());
                 self.answer_joins(turn, no, || Err(refusal.clone().into()));
             }
             Err(error) => return Err(error),
@@ -114,12 +119,18 @@ impl Engine {
         let patient = self.joins.iter().any(|join| turn.now_ms < join.since_ms + REFUSALS_MS);
         if !patient && !asked.is_empty() && space.links.by_device.is_empty() && asked.iter().all(refused) {
             let count = asked.len();
+            self.space_mut(no)?.join_refused = Some(EngineError::JoinRefused(count).to_string());
             self.answer_joins(turn, no, || Err(EngineError::JoinRefused(count)));
         }
         Ok(())
     }
 
-    fn answer_joins(
+    /// Nobody waits for this request any more. The join itself goes on.
+    pub(crate) fn forget_join(&mut self, request: RequestId) {
+        self.joins.retain(|join| join.request != request);
+    }
+
+    pub(crate) fn answer_joins(
         &mut self,
         turn: &mut Turn<'_>,
         no: SpaceNo,

@@ -41,6 +41,7 @@ mod history;
 mod incoming;
 mod joining;
 mod layout;
+mod leaving;
 mod links;
 mod log;
 mod lru;

@@ -51,6 +51,13 @@ impl<K: Ord + Clone, V> Lru<K, V> {
         Some(value)
     }
 
+    /// Drops the entries for whose keys `keep` does not say so.
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut(&K) -> bool) {
+        self.entries.retain(|key, _| keep(key));
+        let entries = &self.entries;
+        self.by_use.retain(|_, key| entries.contains_key(key));
+    }
+
     /// Drops the entries used longest ago until the map is within its capacity; those for which `keep` says so stay.
     pub(crate) fn trim(&mut self, mut keep: impl FnMut(&V) -> bool) {
         let excess = self.entries.len().saturating_sub(self.capacity);

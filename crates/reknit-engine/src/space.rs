@@ -35,6 +35,8 @@ pub(crate) struct SpaceState {
     /// The ticket by which this device became a member, or is about to. It is kept: a member that has not heard of the
     /// join yet serves whoever shows the invite.
     pub(crate) ticket: Option<Ticket>,
+    /// Why this device was last not let in, since it last asked.
+    pub(crate) join_refused: Option<String>,
     pub(crate) round: Round,
     pub(crate) held: Held,
     segments: RefCell<SegmentCache>,
@@ -71,6 +73,7 @@ impl SpaceState {
             log: Log::new(no, 0, 0, Authors::default()),
             links: Links::default(),
             ticket: None,
+            join_refused: None,
             round: Round::default(),
             held: Held::default(),
             segments: RefCell::new(SegmentCache::new()),

@@ -142,8 +142,23 @@ pub(crate) fn inspect(
         reasons: vec![],
     };
     status.reasons = reasons(&status, space.is_joining(&us), now_ms);
+    if space.is_joining(&us)
+        && let Some(why) = join_refused(space, now_ms)
+    {
+        let text =
+            format!("{why}. Join again with a new ticket, or give the space up with `reknit space leave`");
+        status.reasons.insert(0, Reason { device: None, code: "join-refused", text, events: 0 });
+    }
     status.reasons.extend(about_branches(&space.frontier));
     Ok(status)
+}
+
+/// Why this device will not be let in with the ticket it has.
+fn join_refused(space: &SpaceState, now_ms: u64) -> Option<String> {
+    let expires_ms = space.ticket.as_ref().and_then(|ticket| ticket.expires_ms);
+    let expired = expires_ms.filter(|expires_ms| now_ms > *expires_ms);
+    let expired = expired.map(|expires_ms| reknit_access::Refusal::InviteExpired { expires_ms }.to_string());
+    space.join_refused.clone().or(expired)
 }
 
 fn count_voids(reads: &dyn Reads, space: SpaceNo) -> Result<u64, EngineError> {

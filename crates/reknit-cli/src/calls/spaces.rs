@@ -3,7 +3,7 @@
 use super::{Call, Host, pick};
 use crate::exit::{Exit, Failure};
 use crate::view::SpaceView;
-use reknit::{Role, Ticket};
+use reknit::{Role, SpaceId, Ticket};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -54,6 +54,31 @@ impl Call for SpaceInfo {
 
     async fn execute(self, host: &Host) -> Result<Self::Reply, Failure> {
         SpaceView::of(&pick::space(host.peer(), self.space.as_deref())?).await
+    }
+}
+
+/// Gives up a space that is still being joined.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct SpaceLeave {
+    pub(crate) space: Option<String>,
+}
+
+/// The space that was given up.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct SpaceLeft {
+    pub(crate) id: SpaceId,
+    pub(crate) name: String,
+}
+
+impl Call for SpaceLeave {
+    const PATH: &'static str = "/v1/space/leave";
+    type Reply = SpaceLeft;
+
+    async fn execute(self, host: &Host) -> Result<Self::Reply, Failure> {
+        let space = pick::space(host.peer(), self.space.as_deref())?;
+        let left = SpaceLeft { id: space.id(), name: space.name() };
+        space.leave().await?;
+        Ok(left)
     }
 }
 

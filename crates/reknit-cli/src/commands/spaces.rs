@@ -2,7 +2,9 @@
 
 use super::Context;
 use crate::args::{Expiry, InviteArgs, JoinArgs};
-use crate::calls::{Invite, InviteReply, Join, SpaceInfo, SpaceNew, Spaces, Status, UntilConverged};
+use crate::calls::{
+    Invite, InviteReply, Join, SpaceInfo, SpaceLeave, SpaceNew, Spaces, Status, UntilConverged,
+};
 use crate::clock::{ago, now_ms};
 use crate::door::Door;
 use crate::exit::Failure;
@@ -73,6 +75,11 @@ fn describe(space: &SpaceView, page: Page<'_>) {
         ]);
     }
     page.table(&members);
+}
+
+pub(super) async fn leave(context: &Context) -> Result<(), Failure> {
+    let left = context.ask(SpaceLeave { space: context.space.clone() }).await?;
+    context.output.result(&left, |page| page.line(format!("gave up the space {}", left.name)))
 }
 
 pub(super) async fn invite(context: &Context, args: InviteArgs) -> Result<(), Failure> {

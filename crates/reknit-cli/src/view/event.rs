@@ -193,6 +193,9 @@ impl HappeningView {
                 device,
                 format!("{} was found by {by}", name(device)),
             ),
+            PeerEvent::SpaceLeft { space } => {
+                Self::of_space("space_left", space, "gave up a space".to_owned())
+            }
             PeerEvent::SpaceChanged { space, name, members } => {
                 let plural = if members == 1 { "" } else { "s" };
                 Self::of_space("space_changed", space, format!("{name} has {members} member{plural}"))

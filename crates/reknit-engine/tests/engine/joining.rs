@@ -165,3 +165,50 @@ fn a_stranger_who_is_served_and_never_joins_leaves_no_receipt() {
     assert!(world.peers[0].notices.iter().any(converged));
     assert_eq!((world.members(0).len(), world.count(0, Table::Receipts)), (1, 0));
 }
+
+#[test]
+fn whoever_gave_up_waiting_for_a_join_takes_no_room() {
+    let mut world = World::new(11, 2);
+    world.create(0);
+    let ticket = world.invite(0, Role::Writer, None);
+    for _ in 0..200 {
+        let ticket = Box::new(ticket.clone());
+        let request = world.begin(1, |request| Input::Join { request, ticket });
+        assert!(world.reply(1, request).is_none());
+        world.begin(1, |_| Input::Forget { request });
+    }
+    // Even those who leave without a word make room for the same space.
+    for _ in 0..200 {
+        let ticket = Box::new(ticket.clone());
+        let request = world.begin(1, |request| Input::Join { request, ticket });
+        assert!(world.reply(1, request).is_none());
+    }
+    world.connect(0, 1);
+    world.join(1, &ticket).unwrap();
+    world.converge();
+}
+
+#[test]
+fn a_space_that_is_still_being_joined_can_be_given_up_and_joined_again() {
+    let mut world = World::new(12, 2);
+    world.create(0);
+    let expired = world.invite(0, Role::Writer, Some(world.now_ms + 1_000));
+    world.peers[1].skew_ms = -3_600_000;
+    world.pass(2_000);
+    world.connect(0, 1);
+    assert!(matches!(world.join(1, &expired), Err(EngineError::JoinRefused(_))));
+    assert_eq!(world.status(1).reasons[0].code, "join-refused");
+    let left = world.ask(1, |request| Input::Leave { request, space: HOME });
+    assert!(left.is_ok(), "{left:?}");
+    assert!(world.ask(1, |request| Input::Inspect { request, space: HOME }).is_err());
+    let stayed = world.ask(0, |request| Input::Leave { request, space: HOME });
+    assert!(matches!(stayed, Err(EngineError::Invalid(_))), "a member stays: {stayed:?}");
+
+    world.restart(1);
+    assert!(world.ask(1, |request| Input::Inspect { request, space: HOME }).is_err());
+    world.peers[1].skew_ms = 0;
+    let ticket = world.invite(0, Role::Writer, None);
+    world.connect(0, 1);
+    assert_eq!(world.join(1, &ticket).unwrap(), HOME);
+    world.converge();
+}
