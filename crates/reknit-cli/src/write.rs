@@ -76,12 +76,53 @@ fn write_field(
         }
         ((Kind::Text, Json::String(text)), _) => entity.text(field)?.replace(text).map(drop),
         ((Kind::Text, _), _) => Err(mismatch(field, "a text field holds a string")),
-        ((Kind::Document, value), Some(FieldValue::Document(is))) if value == is => Ok(()),
+        ((Kind::Document, value @ Json::Object(_)), Some(FieldValue::Document(is))) => {
+            fit(&mut entity.document(field)?, "", (is, value))
+        }
         ((Kind::Document, value @ Json::Object(_)), _) => {
             entity.document(field)?.set("", value.clone()).map(drop)
         }
         ((Kind::Document, _), _) => Err(mismatch(field, "a document holds an object")),
     }
+}
+
+/// Makes what is at `path` of a document equal to what is wanted, and touches only what differs: a counter stays one, and
+/// so does text that merges.
+fn fit(document: &mut DocumentMut<'_, '_>, path: &str, (is, wanted): (&Json, &Json)) -> Result<(), TxError> {
+    if is == wanted {
+        return Ok(());
+    }
+    match (is, wanted) {
+        (Json::Object(is), Json::Object(wanted)) if !is_tagged(is) && !is_tagged(wanted) => {
+            for stale in is.keys().filter(|key| !wanted.contains_key(*key)) {
+                document.remove(&below(path, stale))?;
+            }
+            wanted.iter().try_for_each(|(key, value)| match is.get(key) {
+                Some(is) => fit(document, &below(path, key), (is, value)),
+                None => document.set(&below(path, key), value.clone()).map(drop),
+            })
+        }
+        (Json::String(old), Json::String(new)) => {
+            let Splice { position, delete, insert } = Splice::between(old, new);
+            let merges = document.splice_text(path, position, delete, &insert).is_ok();
+            if merges { Ok(()) } else { document.set(path, wanted.clone()).map(drop) }
+        }
+        _ => {
+            let by = wanted.as_i64().zip(is.as_i64()).and_then(|(wanted, is)| wanted.checked_sub(is));
+            let counts = by.is_some_and(|by| document.increment(path, by).is_ok());
+            if counts { Ok(()) } else { document.set(path, wanted.clone()).map(drop) }
+        }
+    }
+}
+
+/// `{"$bytes": ..}` and the like stand for one value.
+fn is_tagged(entries: &serde_json::Map<String, Json>) -> bool {
+    entries.len() == 1 && entries.keys().all(|key| key.starts_with('$'))
+}
+
+/// The path of a key below another (RFC 6901).
+fn below(path: &str, key: &str) -> String {
+    format!("{path}/{}", key.replace('~', "~0").replace('/', "~1"))
 }
 
 fn register(value: &Json) -> Result<Value, TxError> {

@@ -222,6 +222,23 @@ fn an_export_can_be_imported_elsewhere() {
 }
 
 #[test]
+fn an_import_touches_only_what_differs_in_a_document() {
+    let home = Home::with_space("laptop");
+    let id =
+        home.put(&["songs", "meta/sales+=5", "meta/words@=la la", "meta/gone:=1", "meta/a~1b:={\"c\":1}"]);
+    let exported = home.ok(&["export"]);
+    let file = home.dir.path().join("export.jsonl");
+    let changed = exported.replace("\"sales\":5", "\"sales\":7").replace("la la", "la la la");
+    fs::write(&file, changed.replace("\"gone\":1,", "").replace("\"c\":1", "\"c\":2")).unwrap();
+    home.ok(&["import", file.to_str().unwrap()]);
+    let meta = json!({"sales": 7, "words": "la la la", "a/b": {"c": 2}});
+    assert_eq!(home.json(&["get", "songs", &id, "meta"]), meta);
+    // What is no counter any more cannot be counted up.
+    home.ok(&["put", "songs", &id, "meta/sales+=1"]);
+    assert_eq!(home.json(&["get", "songs", &id, "meta"])["sales"], 8);
+}
+
+#[test]
 fn plain_json_lines_go_into_a_collection() {
     let home = Home::with_space("laptop");
     let lines: String = (0..300).map(|number| format!("{{\"number\": {number}}}\n")).collect();
