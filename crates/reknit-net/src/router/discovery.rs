@@ -96,7 +96,13 @@ impl Router {
             .take(limits::ADDRESSES_PER_DEVICE_MAX)
             .collect();
         self.learn(&device, &addrs);
-        self.outbox.push_hint(NetEvent::Found { device, addrs, by });
+        let found = NetEvent::Found { device, addrs, by };
+        match by {
+            // It comes again with the next connection.
+            FoundBy::Identify => self.outbox.push_hint(found),
+            // Whoever is found once on the local network, or in a discovery that tells news only, is not told of again.
+            FoundBy::Mdns | FoundBy::Rendezvous(_) => self.outbox.push(found),
+        }
     }
 
     fn learn(&mut self, device: &DeviceId, addresses: &[Multiaddr]) {
