@@ -107,10 +107,13 @@ fn take_in(
     taking: Taking,
 ) -> Result<Vec<Admitted>, EngineError> {
     let first = space.log.len();
-    let mut admitted = Vec::with_capacity(events.len());
+    let (mut admitted, mut forked) = (Vec::with_capacity(events.len()), vec![]);
     for (index, event) in (first..).zip(&events) {
-        link(space, desk.batch, event);
-        let changes = apply(space, desk, event, index)?;
+        if link(space, event) {
+            forked.push(event.dot());
+        }
+        let budget = (taking.source != Source::Local).then_some(Budget::WHOLE);
+        let changes = apply(space, desk, (event, budget), index)?;
         space.round.admitted.push((event.dot(), taking.source, taking.from));
         admitted.push(Admitted { dot: event.dot(), stamp: event.header().stamp, changes });
     }
@@ -122,24 +125,35 @@ fn take_in(
     if !events.is_empty() {
         space.log.append(desk.batch, events, taking.frame);
     }
+    for dot in forked {
+        keep_evidence(space, desk, &dot)?;
+    }
     Ok(admitted)
 }
 
-/// Makes the event the end of its chain and a head; keeps the evidence if the chain forked.
-fn link(space: &mut SpaceState, batch: &mut Batch, event: &VerifiedEvent) {
+/// Keeps the ids of all events that the author wrote under one number.
+fn keep_evidence(space: &SpaceState, desk: &mut Desk<'_>, dot: &Dot) -> Result<(), EngineError> {
+    let mut ids = space.ids_at(&View::new(desk.reads, desk.batch), &dot.author, dot.seq)?;
+    ids.sort_unstable();
+    let record: Vec<u8> = ids.iter().flat_map(|id| *id.as_bytes()).collect();
+    desk.batch.put(Table::Evidence, fork_key(space.no, &dot.author, dot.seq), record);
+    Ok(())
+}
+
+/// Makes the event the end of its chain and a head; whether its chain forks here.
+fn link(space: &mut SpaceState, event: &VerifiedEvent) -> bool {
     let (header, dot) = (event.header(), event.dot());
-    if space.frontier.insert(&dot, header.prev.as_ref()) == Inserted::Forked {
-        batch.put(Table::Evidence, fork_key(space.no, &dot.author, dot.seq), dot.id.as_bytes().to_vec());
-    }
+    let forks = space.frontier.insert(&dot, header.prev.as_ref()) == Inserted::Forked;
     space.heads.retain(|head| !header.parents.contains(&head.dot.id) && Some(head.dot.id) != header.prev);
     space.heads.push(Head { dot, stamp: header.stamp });
     space.round.authors.insert(header.author);
+    forks
 }
 
 fn apply(
     space: &SpaceState,
     desk: &mut Desk<'_>,
-    event: &VerifiedEvent,
+    (event, budget): (&VerifiedEvent, Option<Budget>),
     index: u64,
 ) -> Result<Vec<EntityChange>, EngineError> {
     let header = event.header();
@@ -158,7 +172,6 @@ fn apply(
     };
     let origin = Origin { author: header.author, stamp: header.stamp, event: event.id() };
     let (cells, reads, batch) = (&mut *desk.cells, desk.reads, &mut *desk.batch);
-    let budget = Budget::WHOLE;
     let mut applying = Applying { space: space.no, origin, index, budget, cells, reads, batch };
     let changes = applying.transaction(&transaction)?;
     if space.is_forked(&header.author) {

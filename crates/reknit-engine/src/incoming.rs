@@ -144,7 +144,7 @@ impl Engine {
             let events = reknit_sync::frame::decode_verified(frame.as_bytes(), id, &*keys);
             let events = events.map_err(|error| EngineError::Damaged(format!("a held frame: {error}")))?;
             let space = self.space_mut(no)?;
-            space.held.release(&mut turn.effects.batch, (key, &frame), &events);
+            space.held.remove(&mut turn.effects.batch, &key);
             self.take_frame(turn, no, (frame, events), (Source::Elsewhere, None))?;
         }
         // What followed came too early and was not kept.

@@ -192,11 +192,22 @@ pub(crate) fn held_key(space: SpaceNo, until_ms: u64, hash: &[u8; 32]) -> Vec<u8
 
 /// The key in `Evidence` of the fork of an author's chain at `seq`.
 pub(crate) fn fork_key(space: SpaceNo, author: &DeviceId, seq: u64) -> Vec<u8> {
-    let mut key = space.prefix().to_vec();
-    key.push(EVIDENCE_FORK);
+    let mut key = fork_prefix(space).to_vec();
     key.extend_from_slice(author.as_bytes());
     key.extend_from_slice(&seq.to_be_bytes());
     key
+}
+
+/// Every fork of the space is in `Evidence` under a key that starts with this.
+pub(crate) fn fork_prefix(space: SpaceNo) -> [u8; 5] {
+    let [a, b, c, d] = space.prefix();
+    [a, b, c, d, EVIDENCE_FORK]
+}
+
+/// Whose chain forks, and at which sequence number, by a key that [`fork_key`] made.
+pub(crate) fn parse_fork_key(key: &[u8]) -> Option<(DeviceId, u64)> {
+    let (author, seq) = key.get(5..)?.split_first_chunk::<32>()?;
+    Some((DeviceId::from_bytes(*author), u64::from_be_bytes(seq.try_into().ok()?)))
 }
 
 /// The key in `Evidence` of a void operation of the event at `index`.
@@ -215,7 +226,7 @@ fn push_name(key: &mut Vec<u8>, name: &Name) {
     key.extend_from_slice(name.as_str().as_bytes());
 }
 
-pub(crate) const EVIDENCE_FORK: u8 = 1;
+const EVIDENCE_FORK: u8 = 1;
 pub(crate) const EVIDENCE_VOID: u8 = 2;
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use crate::error::EngineError;
 use crate::held;
-use crate::layout::{EVIDENCE_VOID, SpaceNo, receipt_key};
+use crate::layout::{EVIDENCE_VOID, SpaceNo, fork_prefix, parse_fork_key, receipt_key};
 use crate::receipt::StoredReceipt;
 use crate::space::SpaceState;
 use crate::store::{Direction, Reads, Table};
@@ -10,7 +10,7 @@ use reknit_access::Role;
 use reknit_sync::limits::{BRANCHES_MAX, OWN_TIPS_MAX, TIPS_MAX};
 use reknit_sync::{CloseReason, Frontier, Phase, SessionStatus, Waiting};
 use reknit_types::limits::STAMP_LEAD_MS_MAX;
-use reknit_types::{DeviceId, Dot, SpaceId};
+use reknit_types::{DeviceId, Dot, EventId, SpaceId};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::ControlFlow;
@@ -38,6 +38,9 @@ pub struct SpaceStatus {
     pub held: Option<(u64, u64)>,
     /// Authors whose chains have more than one end.
     pub forked: Vec<DeviceId>,
+    /// Where those chains part: each is evidence that stands for itself, since every event is covered by its author's
+    /// signature.
+    pub forks: Vec<Fork>,
     /// Operations without effect, as far as their events alone tell: malformed, too many, or under another author's
     /// identity. Equal at peers with equal events. A delta that no honest author could have made may turn out to have no
     /// effect only once it meets the text or document it edits, and is not counted.
@@ -46,6 +49,17 @@ pub struct SpaceStatus {
     pub peers: Vec<PeerStatus>,
     /// Why a member may lack events that are here, or this device events that are elsewhere.
     pub reasons: Vec<Reason>,
+}
+
+/// Several events that one author wrote under one number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fork {
+    /// Who wrote them.
+    pub author: DeviceId,
+    /// The number.
+    pub seq: u64,
+    /// Their ids, ascending.
+    pub events: Vec<EventId>,
 }
 
 /// How a space stands with another member.
@@ -137,6 +151,7 @@ pub(crate) fn inspect(
         frontier_digest: digest,
         held: held::waiting(reads, space.no)?,
         forked: space.frontier.iter().filter(|(_, tips)| tips.len() > 1).map(|(author, _)| *author).collect(),
+        forks: forks(reads, space.no)?,
         voids: count_voids(reads, space.no)?,
         peers,
         reasons: vec![],
@@ -159,6 +174,23 @@ fn join_refused(space: &SpaceState, now_ms: u64) -> Option<String> {
     let expired = expires_ms.filter(|expires_ms| now_ms > *expires_ms);
     let expired = expired.map(|expires_ms| reknit_access::Refusal::InviteExpired { expires_ms }.to_string());
     space.join_refused.clone().or(expired)
+}
+
+fn forks(reads: &dyn Reads, space: SpaceNo) -> Result<Vec<Fork>, EngineError> {
+    let mut forks = vec![];
+    let mut whole = true;
+    reads.scan_prefix(Table::Evidence, &fork_prefix(space), Direction::Forward, &mut |key, record| {
+        let (ids, rest) = record.as_chunks::<32>();
+        match parse_fork_key(key).filter(|_| rest.is_empty()) {
+            Some((author, seq)) => {
+                let events = ids.iter().map(|id| EventId::from_bytes(*id)).collect();
+                forks.push(Fork { author, seq, events });
+            }
+            None => whole = false,
+        }
+        ControlFlow::Continue(())
+    })?;
+    if whole { Ok(forks) } else { Err(EngineError::Damaged("the record of a fork".to_owned())) }
 }
 
 fn count_voids(reads: &dyn Reads, space: SpaceNo) -> Result<u64, EngineError> {

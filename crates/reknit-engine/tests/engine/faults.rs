@@ -140,7 +140,10 @@ fn a_restored_backup_forks_its_own_chain_and_both_branches_merge() {
     world.converge();
     for at in 0..3 {
         assert!(has_reason(&mut world, at, "forked-author"));
-        assert_eq!(world.status(at).voids, 0);
+        let status = world.status(at);
+        assert_eq!((status.voids, status.forks.len()), (0, 1));
+        let fork = &status.forks[0];
+        assert_eq!((fork.author, fork.events.len()), (world.id(1), 2));
     }
     let text = format!("{:?}", world.contents(0)[0].fields[&name("body")]);
     assert_eq!((text.matches("lost").count(), text.matches("again").count()), (5, 3), "{text}");

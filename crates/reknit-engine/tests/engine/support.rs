@@ -614,6 +614,7 @@ impl World {
             assert_eq!(other.frontier_digest, status.frontier_digest);
             assert_eq!((other.events, other.voids), (status.events, status.voids));
             assert_eq!(sorted(other.heads), sorted(status.heads.clone()));
+            assert_eq!(other.forks, status.forks);
             assert_eq!(self.members(*at), members);
             assert_eq!(self.contents(*at), contents);
         }
