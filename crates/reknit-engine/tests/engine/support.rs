@@ -1,19 +1,19 @@
 //! Several peers in one process: engines over memory stores, ordered streams of encoded messages between them, gossip
 //! that gets lost, and virtual time. Everything follows from one seed.
 
+mod asking;
+mod streams;
+
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha20Rng;
-use reknit_access::{Role, Ticket};
-use reknit_engine::read::{self, Entity, Page};
-use reknit_engine::store::{Direction, Durability, MemoryStore, Reads, Store, Table};
+use reknit_access::Role;
+use reknit_engine::store::{Durability, MemoryStore, Store};
 use reknit_engine::{
-    Config, Effects, Engine, EngineError, Incoming, Input, LinkContext, LinkId, MemberInfo, Notice, Output,
-    Reply, RequestId, SpaceInfo, SpaceNo, SpaceStatus, Tx, TxError,
+    Config, Effects, Engine, EngineError, Input, LinkContext, LinkId, Notice, Output, Reply, RequestId,
+    SpaceInfo, SpaceNo,
 };
-use reknit_sync::{Announce, Message, Opening, frame};
-use reknit_types::{DeviceId, DeviceKey, Dot, EventId, Name, Tip, VerifiedEvent};
+use reknit_types::{DeviceId, DeviceKey, Dot, EventId, Name};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 /// What comes through a stream.
@@ -271,138 +271,6 @@ impl World {
         }
     }
 
-    fn open(
-        &mut self,
-        at: usize,
-        link: LinkId,
-        (device, opening, context): (DeviceId, Opening, LinkContext),
-    ) {
-        let other = self.peer_of(device);
-        assert!(self.connected.contains(&(at, other)), "a stream to a peer that is not connected");
-        let far = End { peer: other, link: LinkId(self.peers[other].next_link) };
-        self.peers[other].next_link += 2;
-        let near = End { peer: at, link };
-        self.peers[at].contexts.insert(link, context);
-        self.other_end.extend([(near, far), (far, near)]);
-        self.queues.extend([(near, VecDeque::new()), (far, VecDeque::new())]);
-        self.send(near, Item::Opening(opening.encode()));
-    }
-
-    fn send(&mut self, from: End, item: Item) {
-        let item = match item {
-            Item::Message(mut bytes) if self.garbles == Some(from.peer) => {
-                if let Ok(Message::Events(_)) = Message::decode(&bytes) {
-                    let at = self.rng.random_range(1..bytes.len());
-                    bytes[at] ^= 1 << self.rng.random_range(0..8);
-                }
-                Item::Message(bytes)
-            }
-            item => item,
-        };
-        if let Some(to) = self.other_end.get(&from)
-            && let Some(queue) = self.queues.get_mut(to)
-        {
-            queue.push_back(item);
-        }
-    }
-
-    /// Sends raw bytes on the stream that `from` has open to `to`, as if its engine had.
-    pub(crate) fn inject(&mut self, from: usize, to: usize, message: &Message) {
-        let ends: Vec<End> =
-            self.other_end.iter().filter(|(a, b)| a.peer == from && b.peer == to).map(|(a, _)| *a).collect();
-        self.send(*ends.first().expect("a stream is open"), Item::Message(message.encode()));
-    }
-
-    /// Opens a stream that no engine asked for.
-    pub(crate) fn knock(&mut self, from: usize, to: usize, opening: &Opening) {
-        let near = End { peer: from, link: LinkId(u64::MAX) };
-        let far = End { peer: to, link: LinkId(self.peers[to].next_link) };
-        self.peers[to].next_link += 2;
-        self.other_end.extend([(near, far), (far, near)]);
-        self.queues.extend([(near, VecDeque::new()), (far, VecDeque::new())]);
-        self.send(near, Item::Opening(opening.encode()));
-    }
-
-    /// What has come for the stream that [`Self::knock`] opened, as far as it is a message.
-    pub(crate) fn knock_answers(&self, from: usize) -> Vec<Message> {
-        let queue = self.queues.get(&End { peer: from, link: LinkId(u64::MAX) });
-        let items = queue.into_iter().flatten();
-        items
-            .filter_map(|item| match item {
-                Item::Message(bytes) => Some(Message::decode(bytes).unwrap()),
-                _ => None,
-            })
-            .collect()
-    }
-
-    /// Delivers something to somebody; `false` if nothing is under way.
-    fn deliver(&mut self) -> bool {
-        let waiting: Vec<End> = self
-            .queues
-            .iter()
-            .filter(|(end, queue)| !queue.is_empty() && end.link != LinkId(u64::MAX))
-            .map(|(end, _)| *end)
-            .collect();
-        if !self.gossip.is_empty() && (waiting.is_empty() || self.rng.random_bool(0.3)) {
-            self.deliver_gossip();
-            return true;
-        }
-        if waiting.is_empty() {
-            return false;
-        }
-        let end = waiting[self.rng.random_range(0..waiting.len())];
-        let burst = self.rng.random_range(1..=8);
-        let mut inputs = vec![];
-        for _ in 0..burst {
-            let Some(item) = self.queues.get_mut(&end).and_then(VecDeque::pop_front) else { break };
-            let last = matches!(item, Item::Opening(_) | Item::End(_));
-            inputs.extend(self.receive(end, item));
-            if last {
-                break;
-            }
-        }
-        self.round(end.peer, inputs);
-        true
-    }
-
-    fn receive(&mut self, end: End, item: Item) -> Option<Input> {
-        match item {
-            Item::Opening(bytes) => {
-                let device = self.id(self.other_end[&end].peer);
-                Some(Input::Opened { link: end.link, device, opening: Opening::decode(&bytes).unwrap() })
-            }
-            Item::Message(bytes) => {
-                self.bytes += bytes.len() as u64;
-                self.messages += 1;
-                let context = self.peers[end.peer].contexts.get(&end.link)?;
-                let incoming = prepare(&bytes, context);
-                if let Incoming::Events { events, .. } = &incoming {
-                    let admitted = &self.peers[end.peer].admitted;
-                    self.resent +=
-                        events.iter().filter(|event| admitted.contains(&event.id())).count() as u64;
-                }
-                Some(Input::Incoming { link: end.link, incoming })
-            }
-            Item::End(why) => {
-                self.other_end.remove(&end);
-                self.queues.remove(&end);
-                Some(Input::Closed { link: end.link, why })
-            }
-        }
-    }
-
-    fn deliver_gossip(&mut self) {
-        let Some((from, to, topic, sealed)) = self.gossip.pop_front() else { return };
-        let from = self.id(from);
-        let found = self.peers[to].spaces.values().find(|space| space.keys.topic() == topic).cloned();
-        let Some(space) = found else { return };
-        let announce = Announce::decode(&space.keys.open_announce(&sealed).unwrap()).unwrap();
-        let events = announce.frame.as_ref().map_or(vec![], |frame| {
-            frame::decode_verified(frame.as_bytes(), space.id, &*space.keys).unwrap()
-        });
-        self.round(to, vec![Input::Gossip { space: space.no, from, announce, events }]);
-    }
-
     /// Delivers everything and lets time pass until `duration_ms` is over.
     pub(crate) fn pass(&mut self, duration_ms: u64) {
         let end = self.now_ms + duration_ms;
@@ -433,148 +301,6 @@ impl World {
             }
         }
         true
-    }
-
-    /// Sends a request and runs until its reply is there.
-    pub(crate) fn ask(
-        &mut self,
-        at: usize,
-        input: impl FnOnce(RequestId) -> Input,
-    ) -> Result<Reply, EngineError> {
-        let request = self.begin(at, input);
-        let end = self.now_ms + 60_000;
-        while !self.peers[at].replies.contains_key(&request) {
-            assert!(self.step(end), "no reply within a minute");
-        }
-        self.peers[at].replies.remove(&request).unwrap()
-    }
-
-    /// Sends a request.
-    pub(crate) fn begin(&mut self, at: usize, input: impl FnOnce(RequestId) -> Input) -> RequestId {
-        let request = RequestId(self.peers[at].next_request);
-        self.peers[at].next_request += 1;
-        self.round(at, vec![input(request)]);
-        request
-    }
-
-    /// The reply to a request, if it is there.
-    pub(crate) fn reply(&mut self, at: usize, request: RequestId) -> Option<Result<Reply, EngineError>> {
-        self.peers[at].replies.remove(&request)
-    }
-
-    pub(crate) fn create(&mut self, at: usize) -> SpaceNo {
-        match self.ask(at, |request| Input::Create { request, name: "home".to_owned() }) {
-            Ok(Reply::Space(no)) => no,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    pub(crate) fn invite(&mut self, at: usize, role: Role, expires_ms: Option<u64>) -> Ticket {
-        match self.ask(at, |request| Input::Invite { request, space: HOME, role, expires_ms }) {
-            Ok(Reply::Ticket(ticket)) => *ticket,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    pub(crate) fn join(&mut self, at: usize, ticket: &Ticket) -> Result<SpaceNo, EngineError> {
-        let ticket = Box::new(ticket.clone());
-        match self.ask(at, |request| Input::Join { request, ticket })? {
-            Reply::Space(no) => Ok(no),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    /// Runs a transaction; the dot of its event, if it did anything.
-    pub(crate) fn try_transact(
-        &mut self,
-        at: usize,
-        run: impl FnOnce(&mut Tx<'_>) -> Result<(), TxError> + Send + 'static,
-    ) -> Result<Option<Dot>, EngineError> {
-        let run = Box::new(run);
-        let reply = self.ask(at, |request| Input::Transact {
-            request,
-            space: HOME,
-            run,
-            durability: Durability::Durable,
-        })?;
-        match reply {
-            Reply::Committed(dot) => Ok(dot),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    /// Runs a transaction that does something.
-    pub(crate) fn transact(
-        &mut self,
-        at: usize,
-        run: impl FnOnce(&mut Tx<'_>) -> Result<(), TxError> + Send + 'static,
-    ) -> Dot {
-        self.try_transact(at, run).unwrap().expect("the transaction did something")
-    }
-
-    pub(crate) fn status(&mut self, at: usize) -> SpaceStatus {
-        let request = self.begin(at, |request| Input::Inspect { request, space: HOME });
-        match self.reply(at, request) {
-            Some(Ok(Reply::Status(status))) => *status,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    /// Everything in the space: every entity of every collection, deleted ones too.
-    pub(crate) fn contents(&self, at: usize) -> Vec<Entity> {
-        let store = &self.peers[at].store;
-        let page = Page { deleted: true, ..Page::ALL };
-        let collections = read::collections(store, HOME).unwrap();
-        collections.iter().flat_map(|name| read::entities(store, HOME, name, page).unwrap()).collect()
-    }
-
-    /// The last event of a peer, as it knows itself.
-    pub(crate) fn tip(&self, at: usize) -> Tip {
-        let events = self.events(at);
-        let own = events.iter().filter(|event| event.header().author == self.id(at));
-        own.map(VerifiedEvent::tip).max().expect("a member has joined")
-    }
-
-    /// What it takes at most to make two peers equal: 200 bytes an event that one of them lacks, its payload, and 2,000
-    /// bytes in all.
-    pub(crate) fn difference_bytes(&self, a: usize, b: usize) -> u64 {
-        let lacking = |at: usize, other: usize| {
-            let events = self.events(at);
-            let lacks = |event: &&VerifiedEvent| !self.peers[other].admitted.contains(&event.id());
-            events.iter().filter(lacks).map(|event| 200 + u64::from(event.header().payload_len)).sum::<u64>()
-        };
-        2_000 + lacking(a, b) + lacking(b, a)
-    }
-
-    fn events(&self, at: usize) -> Vec<VerifiedEvent> {
-        let info = &self.peers[at].spaces[&HOME];
-        read::newest_events(&self.peers[at].store, info, usize::MAX).unwrap()
-    }
-
-    /// Bytes of the largest record of a table.
-    pub(crate) fn largest(&self, at: usize, table: Table) -> usize {
-        let mut largest = 0;
-        let mut visit = |_: &[u8], value: &[u8]| {
-            largest = largest.max(value.len());
-            ControlFlow::Continue(())
-        };
-        self.peers[at].store.scan_prefix(table, &[], Direction::Forward, &mut visit).unwrap();
-        largest
-    }
-
-    /// How many records a table holds.
-    pub(crate) fn count(&self, at: usize, table: Table) -> usize {
-        let mut count = 0;
-        let mut visit = |_: &[u8], _: &[u8]| {
-            count += 1;
-            ControlFlow::Continue(())
-        };
-        self.peers[at].store.scan_prefix(table, &[], Direction::Forward, &mut visit).unwrap();
-        count
-    }
-
-    pub(crate) fn members(&self, at: usize) -> Vec<MemberInfo> {
-        self.peers[at].spaces[&HOME].members.clone()
     }
 
     /// Runs until all peers have the same events, and checks that they then agree on everything.
@@ -624,20 +350,6 @@ impl World {
 fn sorted(mut dots: Vec<Dot>) -> Vec<Dot> {
     dots.sort();
     dots
-}
-
-/// What a worker makes of the bytes of a message.
-pub(crate) fn prepare(bytes: &[u8], context: &LinkContext) -> Incoming {
-    match Message::decode(bytes) {
-        Err(error) => Incoming::Malformed(error.to_string()),
-        Ok(Message::Events(frame)) => {
-            match frame::decode_verified(frame.as_bytes(), context.space, &*context.keys) {
-                Ok(events) => Incoming::Events { frame, events },
-                Err(error) => Incoming::Malformed(error.to_string()),
-            }
-        }
-        Ok(message) => Incoming::Message(message),
-    }
 }
 
 /// A world of `count` peers, all members of one space that the first founded, connected and equal.
