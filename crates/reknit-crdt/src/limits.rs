@@ -4,6 +4,8 @@
 pub const TEXT_CLOCK_MAX: u32 = 1 << 30;
 /// Runs and deleted spans in one delta of a text.
 pub const TEXT_PARTS_MAX: usize = 262_144;
+/// Identities (sessions of devices) whose additions to one counter count.
+pub const COUNTER_IDENTITIES_MAX: usize = 1 << 20;
 /// Changes in one delta of a document.
 pub const DOCUMENT_CHANGES_MAX: usize = 64;
 /// Operations in one delta of a document. Columns count apart, of which the longest decides; an operation counts again

@@ -32,7 +32,7 @@ pub struct TxState {
     /// Operations in `edits`.
     ops: usize,
     /// The operations of which only the last counts, as they all have the stamp of the event: which entity, which
-    /// register (none for deletions and restorations), and where among the entity's operations.
+    /// register or counter (none for deletions and restorations), and where among the entity's operations.
     last: BTreeMap<(usize, Option<Name>), usize>,
 }
 
@@ -199,7 +199,8 @@ impl<'a> Tx<'a> {
 fn overrules(op: &Op) -> Option<Option<Name>> {
     match op {
         Op::Delete | Op::Restore => Some(None),
-        Op::Edit { field, kind: CrdtKind::Register, .. } => Some(Some(field.clone())),
+        // A delta of a counter holds all that its session added.
+        Op::Edit { field, kind: CrdtKind::Register | CrdtKind::Counter, .. } => Some(Some(field.clone())),
         Op::Create | Op::Edit { .. } => None,
     }
 }

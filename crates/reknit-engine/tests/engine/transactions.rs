@@ -200,11 +200,13 @@ fn a_transaction_too_large_for_an_event_is_refused() {
         assert!(matches!(unfit, Err(EngineError::Tx(TxError::Unfit { .. }))), "{unfit:?}");
     }
     assert_eq!((world.status(0).events, world.status(0).voids), (events, 0));
-    // As many as fit are one event, and the field that was refused can be edited.
+    // Additions to one counter are one operation; as many others as fit are one event, and the field that was refused can be edited.
     world.transact(0, |tx| {
         let mut note = tx.entity("notes", ID)?;
         (0..60_000).try_for_each(|n| note.set(&format!("f{n}"), true).map(|_| ()))?;
+        (0..70_000).try_for_each(|_| note.add("count", 1).map(|_| ()))?;
         note.document("tree")?.set("/list", 1).map(|_| ())
     });
     assert_eq!((world.status(0).events, world.status(0).voids), (events + 1, 0));
+    assert_eq!(world.contents(0)[0].fields[&name("count")], FieldValue::Counter(70_000));
 }
