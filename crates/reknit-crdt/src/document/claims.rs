@@ -27,16 +27,18 @@ pub(crate) fn read(change: &[u8]) -> Result<u64, DecodeError> {
     reader.varint("first operation")?;
     signed(&mut reader)?;
     reader.bytes(PAYLOAD_BYTES_MAX, "message")?;
-    for _ in 0..reader.count(PAYLOAD_BYTES_MAX, "actors")? {
+    let others = reader.count(PAYLOAD_BYTES_MAX, "actors")?;
+    for _ in 0..others {
         actor(&mut reader)?;
     }
+    let actors = 1 + others as u64;
     let columns = (0..reader.count(PAYLOAD_BYTES_MAX, "columns")?)
         .map(|_| Ok((reader.varint("column")?, reader.varint("column")?)))
         .collect::<Result<Vec<_>, DecodeError>>()?;
     let mut most = 0;
     for (spec, len) in columns {
         let len = usize::try_from(len).map_err(|_| DecodeError::Short("column"))?;
-        most = count(spec, reader.raw(len, "column")?)?.max(most);
+        most = count(spec, actors, reader.raw(len, "column")?)?.max(most);
     }
     within(most)
 }
@@ -58,7 +60,7 @@ fn actor(reader: &mut Reader<'_>) -> Result<(), DecodeError> {
 }
 
 /// How many items a column claims; of a column of group sizes, how many their groups do.
-fn count(spec: u64, column: &[u8]) -> Result<u64, DecodeError> {
+fn count(spec: u64, actors: u64, column: &[u8]) -> Result<u64, DecodeError> {
     if spec & DEFLATED != 0 {
         return Err(DecodeError::Invalid("column"));
     }
@@ -69,33 +71,36 @@ fn count(spec: u64, column: &[u8]) -> Result<u64, DecodeError> {
     let mut reader = Reader::new(column);
     let mut claimed = 0u64;
     while reader.remaining() > 0 && claimed <= DOCUMENT_OPS_MAX {
-        let items = if kind == BOOLEAN { reader.varint("run")? } else { run(kind, &mut reader)? };
+        let items = if kind == BOOLEAN { reader.varint("run")? } else { run(kind, actors, &mut reader)? };
         claimed = claimed.saturating_add(items);
     }
     Ok(claimed)
 }
 
 /// The items of one run: copies of a value, values one by one, or nothing at all.
-fn run(kind: u64, reader: &mut Reader<'_>) -> Result<u64, DecodeError> {
+fn run(kind: u64, actors: u64, reader: &mut Reader<'_>) -> Result<u64, DecodeError> {
     let len = signed(reader)?;
     match len {
         0 => reader.varint("run"),
-        1.. => Ok(value(kind, reader)?.saturating_mul(len.unsigned_abs())),
+        1.. => Ok(value(kind, actors, reader)?.saturating_mul(len.unsigned_abs())),
         _ => {
             let mut items = 0u64;
             for _ in 0..len.unsigned_abs().min(DOCUMENT_OPS_MAX + 1) {
-                items = items.saturating_add(value(kind, reader)?);
+                items = items.saturating_add(value(kind, actors, reader)?);
             }
             Ok(items)
         }
     }
 }
 
-/// Passes over a value; returns for how many items it stands.
-fn value(kind: u64, reader: &mut Reader<'_>) -> Result<u64, DecodeError> {
+/// Passes over a value; returns for how many items it stands. Refuses an actor that the change does not list: automerge
+/// looks it up as if it were there.
+fn value(kind: u64, actors: u64, reader: &mut Reader<'_>) -> Result<u64, DecodeError> {
     match kind {
         GROUP => Ok(reader.varint("group")?.max(1)),
         DELTA => signed(reader).map(|_| 1),
+        ACTOR if reader.varint("actor")? < actors => Ok(1),
+        ACTOR => Err(DecodeError::Invalid("actor")),
         // Each item of a run unpacks a copy.
         STRING => reader.bytes(PAYLOAD_BYTES_MAX, "string").map(|key| key_cost(key.len())),
         _ => reader.varint("value").map(|_| 1),
@@ -128,6 +133,7 @@ const PLAIN_CHANGE: u8 = 1;
 const KIND_MASK: u64 = 7;
 const DEFLATED: u64 = 8;
 const GROUP: u64 = 0;
+const ACTOR: u64 = 1;
 const DELTA: u64 = 3;
 const BOOLEAN: u64 = 4;
 const STRING: u64 = 5;
@@ -166,6 +172,12 @@ mod tests {
         }
         assert_eq!(read(&change(0x42, &[3, 1, 0x7e, 1, 2])), Ok(5));
         assert_eq!(read(&change(0x4a, &[])), Err(DecodeError::Invalid("column")));
+    }
+
+    #[test]
+    fn an_actor_that_is_not_listed_is_refused() {
+        assert_eq!(read(&change(0x01, &[2, 0])), Ok(2));
+        assert_eq!(read(&change(0x01, &[2, 1])), Err(DecodeError::Invalid("actor")));
     }
 
     #[test]
