@@ -126,6 +126,7 @@ impl Session {
             }
             let range = Range { after, up_to: *tip };
             if unknown.is_empty() {
+                self.forks.sure(Doubt { author: *author, range });
                 self.add_missing(author, range, history)?;
             } else {
                 doubtful = true;

@@ -25,6 +25,8 @@ pub(super) struct Doubt {
 pub(super) struct Forks {
     doubts: Vec<Doubt>,
     unknown: BTreeMap<DeviceId, Vec<Tip>>,
+    /// The initiator's tips of authors of whom it knows every tip of the peer, and how much of them is shared.
+    sure: BTreeMap<(DeviceId, Tip), u64>,
     /// What the initiator said it has, until the responder has said what of it is unknown.
     told: Option<Frontier>,
     /// Questions open, by the place of the tip in what the initiator told.
@@ -57,8 +59,22 @@ impl Forks {
         self.doubts.push(doubt);
     }
 
+    /// What is shared of a tip is known: no question about it is needed.
+    pub(super) fn sure(&mut self, Doubt { author, range }: Doubt) {
+        self.sure.insert((author, range.up_to), range.after);
+    }
+
     pub(super) fn unknown_tips(&mut self, author: DeviceId, tips: Vec<Tip>) {
         self.unknown.insert(author, tips);
+    }
+
+    /// A search for what the peer has of a tip, with all that is known already.
+    fn search(&self, author: DeviceId, tip: Tip) -> Search {
+        if let Some(shared) = self.sure.get(&(author, tip)) {
+            return Search { unknown: shared.saturating_add(1), ..Search::new(author, tip, *shared) };
+        }
+        let doubt = self.doubts.iter().find(|doubt| doubt.author == author && doubt.range.up_to == tip);
+        Search::new(author, tip, doubt.map_or(0, |doubt| doubt.range.after))
     }
 
     /// The initiator has told this frontier.
@@ -94,11 +110,10 @@ impl Session {
         let mut wanted = tips.iter().copied().peekable();
         for (place, (author, tip)) in places(&told) {
             if wanted.next_if_eq(&place).is_some() {
-                let doubt = self.forks.doubts.iter().find(|d| d.author == author && d.range.up_to == tip);
-                let shared = doubt.map_or(0, |doubt| doubt.range.after);
-                self.forks.open.insert(place, Search::new(author, tip, shared));
+                self.forks.open.insert(place, self.forks.search(author, tip));
             }
         }
+        self.forks.sure.clear();
         if wanted.next().is_some() {
             return Err(CloseReason::BadLocate);
         }

@@ -401,6 +401,35 @@ fn one_author_is_named_at_once() {
 }
 
 #[test]
+fn how_far_one_is_behind_on_a_long_chain_is_not_searched_for() {
+    let mut long = Memory::default();
+    for nth in 0..2_000u64 {
+        let author = 2 + (nth % 2) as u8;
+        let mut event = long.write(author, b"one of many", nth);
+        event.sign(&device(author));
+        long.admit(event);
+    }
+    let short = || {
+        let mut short = Memory::default();
+        add(&mut short, &long.events[..1_990], &[]);
+        short
+    };
+    let copy = || {
+        let mut copy = Memory::default();
+        add(&mut copy, &long.events, &[]);
+        copy
+    };
+    for (a, b) in [(copy(), short()), (short(), copy())] {
+        let budget = budget(&a, &b);
+        let mut pair = Pair::new(a, b);
+        pair.settle();
+        assert!(pair.equal());
+        assert!(pair.bytes() <= budget, "{} of {budget} bytes", pair.bytes());
+        assert!(pair.delivered <= 10, "{} messages", pair.delivered);
+    }
+}
+
+#[test]
 fn what_both_learnt_from_others_since_the_last_receipt_is_not_named_again() {
     let mut memory = Memory::default();
     memory.admit(first_of(CROWD_MAX + 1, b"long ago"));
