@@ -30,6 +30,22 @@ fn a_peer_that_was_killed_leaves_nothing_that_stops_the_next() {
 }
 
 #[test]
+fn what_a_killed_peer_has_sent_is_on_its_disk_however_fast_it_was_told_to_commit() {
+    let (mut ada, mut bob) = (Peer::here("ada"), Peer::here("bob"));
+    ada.run(&["space", "new", "garden"]);
+    ada.up_with(&["--durability", "fast"], &[]);
+    bob.up();
+    let ticket = ada.invite();
+    bob.run(&["join", &ticket]);
+    let id = ada.create_entity("notes", &["title=Sent"]);
+    until("bob has it", PATIENCE, || bob.try_run(&["get", "notes", &id]).is_ok());
+    ada.kill();
+    // Alone, so that nobody gives it back.
+    assert_eq!(ada.field("notes", &id, "title"), "Sent");
+    bob.down();
+}
+
+#[test]
 fn wrong_arguments_are_named_and_change_nothing() {
     let ada = Peer::here("ada");
     ada.run(&["space", "new", "garden"]);
