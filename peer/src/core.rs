@@ -4,7 +4,7 @@ use crate::clock::Clock;
 use crate::error::Error;
 use crate::events::PeerEvent;
 use reknit_engine::store::{Reads, Store, StoreError};
-use reknit_engine::{Committed, EngineError, Incoming, Input, Reply, RequestId, SpaceInfo, SpaceNo};
+use reknit_engine::{Committed, EngineError, Input, Reply, RequestId, SpaceInfo, SpaceNo};
 use reknit_net::{Multiaddr, Net, Transport};
 use reknit_types::DeviceId;
 use std::collections::BTreeMap;
@@ -23,14 +23,6 @@ pub(crate) enum Task {
     Identity(oneshot::Sender<(reknit_crdt::Identity, rand_chacha::ChaCha20Rng)>),
     /// Make every commit so far durable.
     Flush(oneshot::Sender<Result<(), Error>>),
-}
-
-impl Task {
-    /// Whether it is a frame of many events, behind which more may follow.
-    pub(crate) fn is_bulk(&self) -> bool {
-        matches!(self, Self::Input(Input::Incoming { incoming: Incoming::Events { events, .. }, .. })
-            if events.len() >= BULK_EVENTS_MIN)
-    }
 }
 
 /// A connection with another device.
@@ -184,9 +176,6 @@ impl Drop for Pending<'_> {
 pub(crate) fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
-
-/// More than what edits made one by one, or by many writers at once, are sent in.
-const BULK_EVENTS_MIN: usize = 128;
 
 /// Changes kept for a slow watcher before it is told how many it missed.
 const CHANGES_KEPT: usize = 16_384;

@@ -114,11 +114,7 @@ impl Runtime {
         {
             let store = self.core.store.read().unwrap_or_else(PoisonError::into_inner);
             let reads: &dyn Reads = &**store;
-            let bulk_ends = std::time::Instant::now() + BULK_ROUND_MAX;
-            let mut is_bulk = false;
-            while let Some(task) = tasks.next().or_else(|| next_of_bulk(&mut self.inbox, bulk_ends, is_bulk))
-            {
-                is_bulk = task.is_bulk();
+            for task in tasks {
                 match task {
                     Task::Input(input) => self.engine.handle(now_ms, input, reads, &mut effects)?,
                     Task::Remember(device, addrs) => remember(&mut answers.batch, &device, &addrs),
@@ -249,24 +245,6 @@ pub(crate) fn digest_text(digest: &[u8; 32]) -> String {
     BASE32_NOPAD.encode(digest).to_ascii_lowercase()
 }
 
-/// The next of many frames, if it comes at once. A history that arrives touches the same entities over and over: taken
-/// in by few large rounds, each is written a few times instead of once a frame.
-fn next_of_bulk(inbox: &mut mpsc::Receiver<Task>, until: std::time::Instant, is_bulk: bool) -> Option<Task> {
-    if !is_bulk {
-        return None;
-    }
-    let until = until.min(std::time::Instant::now() + BULK_PAUSE_MAX);
-    loop {
-        match inbox.try_recv() {
-            Ok(task) => return Some(task),
-            Err(mpsc::error::TryRecvError::Empty) if std::time::Instant::now() < until => {
-                std::thread::yield_now()
-            }
-            Err(_) => return None,
-        }
-    }
-}
-
 fn remember(batch: &mut Batch, device: &DeviceId, addrs: &[Multiaddr]) {
     let mut writer = Writer::new();
     for addr in addrs.iter().take(ADDRESSES_KEPT) {
@@ -276,9 +254,6 @@ fn remember(batch: &mut Batch, device: &DeviceId, addrs: &[Multiaddr]) {
 }
 
 const TASKS_A_ROUND: usize = 256;
-/// Longest pause between the frames of one round, and longest time for all of them.
-const BULK_PAUSE_MAX: Duration = Duration::from_micros(500);
-const BULK_ROUND_MAX: Duration = Duration::from_millis(25);
 const TICK_MS_MAX: u64 = 10_000;
 /// Remote events are committed at once and fsynced in groups: they can be fetched again.
 const FLUSH_AFTER: Duration = Duration::from_millis(500);
