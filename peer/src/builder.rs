@@ -148,7 +148,6 @@ impl PeerBuilder {
             streams: streams.clone(),
             publications,
             unflushed: None,
-            is_ahead: false,
         };
         spawn_runtime(runtime)?;
         first_round(&core).await?;

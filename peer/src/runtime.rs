@@ -24,11 +24,17 @@ pub(crate) struct Runtime {
     pub(crate) inbox: mpsc::Receiver<Task>,
     pub(crate) streams: Streams,
     pub(crate) publications: mpsc::Sender<([u8; 32], Vec<u8>)>,
-    /// Fast commits wait for their fsync since then.
-    pub(crate) unflushed: Option<Instant>,
+    /// Fast commits that wait for their fsync.
+    pub(crate) unflushed: Option<Unflushed>,
+}
+
+/// Fast commits that the disk may not have.
+#[derive(Clone, Copy)]
+pub(crate) struct Unflushed {
+    since: Instant,
     /// Events of this device are among them. None of them may leave it before the fsync: a crash would make the device
     /// write others under the same numbers.
-    pub(crate) is_ahead: bool,
+    own: bool,
 }
 
 /// What a round answers once it is committed, besides the engine's outputs.
@@ -83,7 +89,7 @@ impl Runtime {
         let engine_ms =
             self.engine.next_wakeup_ms().map_or(TICK_MS_MAX, |at| at.saturating_sub(now_ms).min(TICK_MS_MAX));
         let engine = Instant::now() + Duration::from_millis(engine_ms);
-        self.unflushed.map_or(engine, |since| engine.min(since + FLUSH_AFTER))
+        self.unflushed.map_or(engine, |unflushed| engine.min(unflushed.since + FLUSH_AFTER))
     }
 
     /// Handles tasks, commits what follows, and releases the rest.
@@ -93,7 +99,7 @@ impl Runtime {
         while tasks.peek().is_some() {
             self.part_of_round(&mut tasks, &mut answers)?;
         }
-        let overdue = self.unflushed.is_some_and(|since| since.elapsed() >= FLUSH_AFTER);
+        let overdue = self.unflushed.is_some_and(|unflushed| unflushed.since.elapsed() >= FLUSH_AFTER);
         if self.unflushed.is_some() && (overdue || !answers.flushes.is_empty()) {
             self.flush()?;
         }
@@ -145,22 +151,20 @@ impl Runtime {
             let mut released = Ok(());
             store.commit_then(batch, Durability::Durable, &mut || {
                 self.unflushed = None;
-                self.is_ahead = false;
                 released = self.release(std::mem::take(&mut outputs));
             })?;
             return released;
         }
         store.commit(batch, Durability::Fast)?;
         drop(store);
-        self.unflushed = Some(self.unflushed.unwrap_or_else(Instant::now));
-        self.is_ahead |= own;
+        let earlier = self.unflushed.unwrap_or_else(|| Unflushed { since: Instant::now(), own: false });
+        self.unflushed = Some(Unflushed { own: earlier.own || own, ..earlier });
         self.release(outputs)
     }
 
     fn flush(&mut self) -> Result<(), EngineError> {
         self.core.store.write().unwrap_or_else(PoisonError::into_inner).flush()?;
         self.unflushed = None;
-        self.is_ahead = false;
         Ok(())
     }
 
@@ -181,7 +185,7 @@ impl Runtime {
             .chain(others)
             .partition(|output| matches!(output, Output::Notice(_) | Output::Reply { .. }));
         staying.into_iter().for_each(|output| self.release_one(output));
-        if self.is_ahead && !leaving.is_empty() {
+        if !leaving.is_empty() && self.unflushed.is_some_and(|unflushed| unflushed.own) {
             self.flush()?;
         }
         leaving.into_iter().for_each(|output| self.release_one(output));

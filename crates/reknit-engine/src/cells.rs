@@ -174,7 +174,6 @@ pub(crate) fn decode_delta(record: &[u8]) -> Result<(Origin, &[u8]), EngineError
 pub(crate) struct Cells {
     rows: Lru<RowKey, CachedRow>,
     changed: Vec<RowKey>,
-    changed_bytes: usize,
     fields: Lru<CellKey, OpenField>,
     /// Enough deltas of these have gathered to fold them.
     unfolded: BTreeSet<CellKey>,
@@ -205,7 +204,6 @@ impl Cells {
         Self {
             rows: Lru::new(ROWS_MAX),
             changed: vec![],
-            changed_bytes: 0,
             fields: Lru::new(FIELDS_MAX),
             unfolded: BTreeSet::new(),
             suspects: BTreeSet::new(),
@@ -236,7 +234,6 @@ impl Cells {
         let cached = self.rows.get_mut(key).expect("it was just put there");
         if !std::mem::replace(&mut cached.changed, true) {
             self.changed.push(key.clone());
-            self.changed_bytes += ROW_BYTES_MAX;
         }
         Ok(&mut cached.row)
     }
@@ -251,7 +248,7 @@ impl Cells {
 
     /// Bytes that rows changed since the last round may take in the batch.
     pub(crate) fn changed_bytes(&self) -> usize {
-        self.changed_bytes
+        self.changed.len() * ROW_BYTES_MAX
     }
 
     /// Appends a delta to a text or document.
@@ -383,7 +380,6 @@ impl Cells {
                 cached.changed = false;
             }
         }
-        self.changed_bytes = 0;
         self.rows.trim(|_| false);
         self.fields.trim(|_| false);
     }

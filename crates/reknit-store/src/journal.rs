@@ -57,6 +57,15 @@ pub(crate) type Mark = [u8; MARK_BYTES];
 /// The mark of a database that has had no journal yet.
 pub(crate) const FIRST_MARK: Mark = *b"reknit journal 1";
 
+/// What became of a sync.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Synced {
+    /// All that was noted would survive a power loss.
+    Done,
+    /// The journal cannot take it, so the database has to.
+    NoRoom,
+}
+
 /// A change as the journal keeps it.
 pub(crate) type Entry<'a> = (Table, &'a [u8], Option<&'a [u8]>);
 
@@ -102,7 +111,7 @@ impl Journal {
         Ok(changes)
     }
 
-    /// Takes note of a commit, for the next [sync](Self::is_synced).
+    /// Takes note of a commit, for the next [sync](Self::sync).
     pub(crate) fn note(&mut self, batch: &Batch) {
         let fresh = &mut Vec::new();
         let changes = self.pending.as_mut().unwrap_or(fresh);
@@ -116,15 +125,15 @@ impl Journal {
         }
     }
 
-    /// Makes durable all that was noted; `false` if the journal has no room for it and the database has to.
-    pub(crate) fn is_synced(&mut self) -> io::Result<bool> {
-        let Some(pending) = &mut self.pending else { return Ok(false) };
+    /// Makes durable all that was noted, if there is room for it.
+    pub(crate) fn sync(&mut self) -> io::Result<Synced> {
+        let Some(pending) = &mut self.pending else { return Ok(Synced::NoRoom) };
         if pending.is_empty() {
-            return Ok(true);
+            return Ok(Synced::Done);
         }
         let end = self.end + HEAD_BYTES + pending.len();
         if end > JOURNAL_BYTES_MAX {
-            return Ok(false);
+            return Ok(Synced::NoRoom);
         }
         let length = u32::try_from(pending.len()).map_err(io::Error::other)?;
         let start = self.end - self.tail.len();
@@ -139,7 +148,7 @@ impl Journal {
         self.file.sync_data()?;
         self.tail = bytes.get(end - end % BLOCK_BYTES - start..end - start).unwrap_or_default().to_vec();
         self.end = end;
-        Ok(true)
+        Ok(Synced::Done)
     }
 
     /// The mark of the state that the database has once all that was noted is durable there.

@@ -13,7 +13,7 @@ use reknit_engine::store::{Batch, Direction, Durability, KeyRange, Reads, Store,
 use crate::{
     disk::{Disk, Switch},
     fault::{Guarded, from_io, guarded, meaning},
-    journal::Journal,
+    journal::{Journal, Synced},
     open::{self, OpenError, Options},
     tables::{self, Tables},
 };
@@ -189,27 +189,29 @@ impl RedbStore {
         let Writing::Open { fast_bytes } = self.writing else { return Err(StoreError::Stopped) };
         batch.check()?;
         self.journal.note(batch);
-        let fast_bytes = match durability {
-            Durability::Durable => 0,
-            Durability::Fast => fast_bytes + FAST_COMMIT_BYTES + batch.bytes(),
+        let (synced, fast_bytes) = match durability {
+            Durability::Durable => (self.journal.sync().map_err(from_io)?, 0),
+            Durability::Fast => {
+                let fast_bytes = fast_bytes + FAST_COMMIT_BYTES + batch.bytes();
+                (if fast_bytes > FAST_BYTES_MAX { Synced::NoRoom } else { Synced::Done }, fast_bytes)
+            }
         };
-        let is_kept = match durability {
-            Durability::Durable => self.journal.is_synced().map_err(from_io)?,
-            Durability::Fast => fast_bytes <= FAST_BYTES_MAX,
-        };
-        if !is_kept {
-            self.checkpoint(batch)?;
-            then();
-            return Ok(());
+        match (synced, durability) {
+            (Synced::NoRoom, _) => {
+                self.checkpoint(batch)?;
+                then();
+                return Ok(());
+            }
+            (Synced::Done, Durability::Durable) => {
+                then();
+                guarded(|| self.write(batch).map_err(meaning))?;
+            }
+            (Synced::Done, Durability::Fast) => {
+                guarded(|| self.write(batch).map_err(meaning))?;
+                then();
+            }
         }
-        if durability == Durability::Durable {
-            then();
-        }
-        guarded(|| self.write(batch).map_err(meaning))?;
         self.writing = Writing::Open { fast_bytes };
-        if durability == Durability::Fast {
-            then();
-        }
         Ok(())
     }
 
@@ -267,12 +269,12 @@ impl Store for RedbStore {
     fn flush(&mut self) -> Result<(), StoreError> {
         match self.writing {
             Writing::Open { fast_bytes: 0 } => Ok(()),
-            Writing::Open { .. } => match self.journal.is_synced() {
-                Ok(true) => {
+            Writing::Open { .. } => match self.journal.sync() {
+                Ok(Synced::Done) => {
                     self.writing = Writing::Open { fast_bytes: 0 };
                     Ok(())
                 }
-                Ok(false) => self.checkpoint(&Batch::new()).map_err(|error| self.stop(error)),
+                Ok(Synced::NoRoom) => self.checkpoint(&Batch::new()).map_err(|error| self.stop(error)),
                 Err(error) => Err(self.stop(from_io(error))),
             },
             Writing::Stopped => Err(StoreError::Stopped),
