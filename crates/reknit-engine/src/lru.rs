@@ -17,8 +17,8 @@ impl<K: Ord + Clone, V> Lru<K, V> {
         Self { entries: BTreeMap::new(), by_use: BTreeMap::new(), clock: 0, capacity }
     }
 
-    /// The value of `key`, which now counts as used. One used a short while ago keeps its place: a map whose entries all fit
-    /// is then not sorted anew at each use, which took a tenth of a cold start.
+    /// The value of `key`, which now counts as used. One used a short while ago keeps its place, so that a map whose
+    /// entries all fit is not sorted anew at each use.
     pub(crate) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
         let (used, value) = self.entries.get_mut(key)?;
         if self.clock - *used > self.capacity as u64 / 4 {

@@ -12,7 +12,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use reknit_engine::store::{Batch, Durability, Reads, Store, Table};
+use redb::{Database, TableDefinition};
+use reknit_engine::store::{Batch, Change, Durability, Reads, Store, Table};
 use reknit_store::{Options, RedbStore};
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
@@ -23,12 +24,39 @@ fn main() -> Outcome<()> {
     }
     let folder = env::args_os().nth(1).map_or_else(env::temp_dir, PathBuf::from).join("reknit-commits");
     fs::create_dir_all(&folder)?;
+    without_journal(&folder)?;
     commits(&folder, "durable", Durability::Durable, 1)?;
     commits(&folder, "durable, 64 events each", Durability::Durable, 64)?;
     commits(&folder, "fast", Durability::Fast, 1)?;
     commits(&folder, "fast, 64 events each", Durability::Fast, 64)?;
     restarts(&folder)?;
     Ok(fs::remove_dir_all(&folder)?)
+}
+
+/// The same commits through redb alone, which makes each durable itself.
+fn without_journal(folder: &Path) -> Outcome<()> {
+    let database = Database::create(fresh(folder)?)?;
+    let mut times = Vec::new();
+    let start = Instant::now();
+    while start.elapsed() < SPAN {
+        let number = times.len() as u64;
+        let began = Instant::now();
+        let transaction = database.begin_write()?;
+        for name in [LOG, STATE] {
+            let mut tree = transaction.open_table(TableDefinition::<&[u8], &[u8]>::new(name))?;
+            let batch = batch(number..number + 1);
+            for (table, key, change) in
+                batch.iter().filter(|(table, ..)| (*table == Table::Log) == (name == LOG))
+            {
+                let Change::Put(value) = change else { continue };
+                tree.insert([&[table.number()], key].concat().as_slice(), value.as_slice())?;
+            }
+        }
+        transaction.commit()?;
+        times.push(began.elapsed());
+    }
+    report("durable, redb alone", start.elapsed(), times);
+    Ok(())
 }
 
 fn commits(folder: &Path, name: &str, durability: Durability, events: u64) -> Outcome<()> {
@@ -43,16 +71,16 @@ fn commits(folder: &Path, name: &str, durability: Durability, events: u64) -> Ou
         times.push(began.elapsed());
     }
     store.flush()?;
-    let per_second = times.len() as f64 / start.elapsed().as_secs_f64();
+    report(name, start.elapsed(), times);
+    println!("  {}", on_disk(&path)?);
+    Ok(())
+}
+
+fn report(name: &str, span: Duration, mut times: Vec<Duration>) {
+    let per_second = times.len() as f64 / span.as_secs_f64();
     times.sort();
     let at = |part: usize| times.get(times.len() * part / 100).copied().unwrap_or_default();
-    println!(
-        "{name}: {per_second:.0} commits/s, p50 {:.3?}, p99 {:.3?}; {}",
-        at(50),
-        at(99),
-        on_disk(&path)?
-    );
-    Ok(())
+    println!("{name}: {per_second:.0} commits/s, p50 {:.3?}, p99 {:.3?}", at(50), at(99));
 }
 
 fn restarts(folder: &Path) -> Outcome<()> {
@@ -162,5 +190,7 @@ fn resident() -> String {
 
 /// Set for the process that measures a restart, to the file to open.
 const RESTART: &str = "REKNIT_COMMITS_RESTART";
+const LOG: &str = "log";
+const STATE: &str = "state";
 const EVENTS: u64 = 10_000;
 const SPAN: Duration = Duration::from_secs(2);
