@@ -12,7 +12,7 @@ use rand::rngs::SysRng;
 use rand::{SeedableRng, TryRng};
 use rand_chacha::ChaCha20Rng;
 use reknit_engine::store::{Batch, Durability, MemoryStore, Store, StoreError, Table};
-use reknit_engine::{Config, Engine, Input};
+use reknit_engine::{Commits, Config, Engine, Input};
 use reknit_net::{Multiaddr, Net, NetConfig};
 use reknit_store::{Options, RedbStore};
 use reknit_types::DeviceKey;
@@ -20,6 +20,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 /// How to start a [`Peer`].
 #[derive(Debug, Clone)]
@@ -147,7 +148,8 @@ impl PeerBuilder {
             inbox: tasks,
             streams: streams.clone(),
             publications,
-            unflushed: None,
+            commits: Commits::default(),
+            started: Instant::now(),
         };
         spawn_runtime(runtime)?;
         first_round(&core).await?;

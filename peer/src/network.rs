@@ -7,7 +7,6 @@ use bytes::Bytes;
 use reknit_engine::store::Table;
 use reknit_engine::{Input, SpaceInfo};
 use reknit_net::{FoundBy, Multiaddr, Net, NetEvent, NetEvents};
-use reknit_sync::{Announce, frame};
 use reknit_types::{DeviceId, Reader};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, PoisonError};
@@ -248,14 +247,7 @@ impl Network {
         let core = Arc::clone(&self.core);
         tokio::task::spawn_blocking(move || {
             let _room = room;
-            let Ok(plain) = info.keys.open_announce(&data) else { return };
-            let Ok(announce) = Announce::decode(&plain) else { return };
-            let events = match &announce.frame {
-                Some(frame) => {
-                    frame::decode_verified(frame.as_bytes(), info.id, &*info.keys).unwrap_or_default()
-                }
-                None => vec![],
-            };
+            let Some((announce, events)) = info.open_announce(&data) else { return };
             let _ =
                 core.inbox.try_send(Task::Input(Input::Gossip { space: info.no, from, announce, events }));
         });

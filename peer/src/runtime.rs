@@ -8,11 +8,11 @@ use crate::error::Error;
 use crate::events::{PeerEvent, space_id};
 use crate::streams::Streams;
 use data_encoding::BASE32_NOPAD;
-use reknit_engine::store::{Batch, Durability, Reads, Table};
-use reknit_engine::{Effects, Engine, EngineError, Input, Notice, Output};
+use reknit_engine::store::{Batch, Durability, Reads, Store, StoreError, Table};
+use reknit_engine::{Commits, Effects, Engine, EngineError, Input, Ledger, Notice, Output};
 use reknit_net::Multiaddr;
 use reknit_types::{DeviceId, Writer};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
@@ -24,17 +24,27 @@ pub(crate) struct Runtime {
     pub(crate) inbox: mpsc::Receiver<Task>,
     pub(crate) streams: Streams,
     pub(crate) publications: mpsc::Sender<([u8; 32], Vec<u8>)>,
-    /// Fast commits that wait for their fsync.
-    pub(crate) unflushed: Option<Unflushed>,
+    pub(crate) commits: Commits,
+    /// What the times of commits are counted from.
+    pub(crate) started: Instant,
 }
 
-/// Fast commits that the disk may not have.
-#[derive(Clone, Copy)]
-pub(crate) struct Unflushed {
-    since: Instant,
-    /// Events of this device are among them. None of them may leave it before the fsync: a crash would make the device
-    /// write others under the same numbers.
-    own: bool,
+/// The store, locked for each commit: whoever is told by it and reads at once waits for that commit alone.
+struct Shared<'a>(&'a RwLock<Box<dyn Store>>);
+
+impl Ledger for Shared<'_> {
+    fn commit_then(
+        &mut self,
+        batch: Batch,
+        durability: Durability,
+        then: &mut dyn FnMut(),
+    ) -> Result<(), StoreError> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).commit_then(batch, durability, then)
+    }
+
+    fn flush(&mut self) -> Result<(), StoreError> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).flush()
+    }
 }
 
 /// What a round answers once it is committed, besides the engine's outputs.
@@ -89,7 +99,7 @@ impl Runtime {
         let engine_ms =
             self.engine.next_wakeup_ms().map_or(TICK_MS_MAX, |at| at.saturating_sub(now_ms).min(TICK_MS_MAX));
         let engine = Instant::now() + Duration::from_millis(engine_ms);
-        self.unflushed.map_or(engine, |unflushed| engine.min(unflushed.since + FLUSH_AFTER))
+        self.commits.due().map_or(engine, |due| engine.min(self.started + due))
     }
 
     /// Handles tasks, commits what follows, and releases the rest.
@@ -99,8 +109,8 @@ impl Runtime {
         while tasks.peek().is_some() {
             self.part_of_round(&mut tasks, &mut answers)?;
         }
-        let overdue = self.unflushed.is_some_and(|unflushed| unflushed.since.elapsed() >= FLUSH_AFTER);
-        if self.unflushed.is_some() && (overdue || !answers.flushes.is_empty()) {
+        let due = self.commits.due();
+        if due.is_some_and(|due| !answers.flushes.is_empty() || due <= self.started.elapsed()) {
             self.flush()?;
         }
         for reply in answers.flushes {
@@ -140,32 +150,14 @@ impl Runtime {
     /// Releases what follows once it is committed.
     #[tracing::instrument(level = "debug", name = "commit", skip_all, fields(puts = effects.batch.len(), durable = effects.durable))]
     fn commit_and_release(&mut self, effects: Effects) -> Result<(), EngineError> {
-        let Effects { batch, mut outputs, durable, own } = effects;
-        if batch.is_empty() {
-            return self.release(outputs);
-        }
-        let core = Arc::clone(&self.core);
-        let mut store = core.store.write().unwrap_or_else(PoisonError::into_inner);
-        if durable {
-            // The store stays locked until it can be read as well: whoever is told and reads at once waits for that.
-            let mut released = Ok(());
-            store.commit_then(batch, Durability::Durable, &mut || {
-                self.unflushed = None;
-                released = self.release(std::mem::take(&mut outputs));
-            })?;
-            return released;
-        }
-        store.commit(batch, Durability::Fast)?;
-        drop(store);
-        let earlier = self.unflushed.unwrap_or_else(|| Unflushed { since: Instant::now(), own: false });
-        self.unflushed = Some(Unflushed { own: earlier.own || own, ..earlier });
-        self.release(outputs)
+        let Self { core, streams, publications, commits, started, .. } = self;
+        let exits = Exits { core, streams, publications };
+        commits
+            .commit(started.elapsed(), effects, &mut Shared(&core.store), &mut |output| exits.release(output))
     }
 
     fn flush(&mut self) -> Result<(), EngineError> {
-        self.core.store.write().unwrap_or_else(PoisonError::into_inner).flush()?;
-        self.unflushed = None;
-        Ok(())
+        self.commits.flush(&mut Shared(&self.core.store))
     }
 
     /// Leaves a small file. That it could not be made smaller harms nothing.
@@ -174,25 +166,17 @@ impl Runtime {
             tracing::debug!(%error, "the store was not tidied");
         }
     }
+}
 
-    /// What stays on this device first: handles look spaces up by themselves, so what is known of a space is in place
-    /// before any reply speaks of it. What leaves it waits until its own events are on disk.
-    fn release(&mut self, outputs: Vec<Output>) -> Result<(), EngineError> {
-        let (spaces, others): (Vec<_>, Vec<_>) =
-            outputs.into_iter().partition(|output| matches!(output, Output::Notice(Notice::Space(_))));
-        let (staying, leaving): (Vec<_>, Vec<_>) = spaces
-            .into_iter()
-            .chain(others)
-            .partition(|output| matches!(output, Output::Notice(_) | Output::Reply { .. }));
-        staying.into_iter().for_each(|output| self.release_one(output));
-        if !leaving.is_empty() && self.unflushed.is_some_and(|unflushed| unflushed.own) {
-            self.flush()?;
-        }
-        leaving.into_iter().for_each(|output| self.release_one(output));
-        Ok(())
-    }
+/// Where the outputs of a round go.
+struct Exits<'a> {
+    core: &'a Core,
+    streams: &'a Streams,
+    publications: &'a mpsc::Sender<([u8; 32], Vec<u8>)>,
+}
 
-    fn release_one(&self, output: Output) {
+impl Exits<'_> {
+    fn release(&self, output: Output) {
         match output {
             Output::Reply { request, reply } => self.core.reply(request, reply),
             Output::Open { link, device, opening, context } => {
@@ -208,7 +192,7 @@ impl Runtime {
     }
 
     fn notify(&self, notice: Notice) {
-        let core = &self.core;
+        let core = self.core;
         let id = |space| space_id(core, space);
         match notice {
             Notice::Committed(committed) => drop(core.committed.send(committed)),
@@ -259,6 +243,4 @@ fn remember(batch: &mut Batch, device: &DeviceId, addrs: &[Multiaddr]) {
 
 const TASKS_A_ROUND: usize = 256;
 const TICK_MS_MAX: u64 = 10_000;
-/// Remote events are committed at once and fsynced in groups: they can be fetched again.
-const FLUSH_AFTER: Duration = Duration::from_millis(500);
 const ADDRESSES_KEPT: usize = 8;

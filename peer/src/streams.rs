@@ -9,7 +9,7 @@ use futures::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use reknit_engine::{Incoming, Input, LinkContext, LinkId};
 use reknit_net::SyncStream;
 use reknit_sync::limits::{ADMISSION_BYTES_MAX, MESSAGE_BYTES_MAX};
-use reknit_sync::{CloseReason, Message, Opening, frame};
+use reknit_sync::{CloseReason, Message, Opening};
 use reknit_types::DeviceId;
 use std::collections::BTreeMap;
 use std::io;
@@ -263,10 +263,12 @@ async fn read_all(
 ) -> io::Result<()> {
     while let Some(bytes) = read_one(&mut reading, MESSAGE_BYTES_MAX).await? {
         let incoming = if bytes.len() < INLINE_BYTES_MAX {
-            prepare(&bytes, &context)
+            Incoming::prepare(&bytes, &context)
         } else {
             let context = context.clone();
-            tokio::task::spawn_blocking(move || prepare(&bytes, &context)).await.map_err(io::Error::other)?
+            tokio::task::spawn_blocking(move || Incoming::prepare(&bytes, &context))
+                .await
+                .map_err(io::Error::other)?
         };
         let sent = core.send(Task::Input(Input::Incoming { link, incoming })).await;
         if sent.is_err() {
@@ -274,20 +276,6 @@ async fn read_all(
         }
     }
     Ok(())
-}
-
-/// Decodes a message, and verifies the events of a frame.
-fn prepare(bytes: &[u8], context: &LinkContext) -> Incoming {
-    match Message::decode(bytes) {
-        Ok(Message::Events(frame)) => {
-            match frame::decode_verified(frame.as_bytes(), context.space, &*context.keys) {
-                Ok(events) => Incoming::Events { frame, events },
-                Err(error) => Incoming::Malformed(error.to_string()),
-            }
-        }
-        Ok(message) => Incoming::Message(message),
-        Err(error) => Incoming::Malformed(error.to_string()),
-    }
 }
 
 /// One length-prefixed message; `None` at the end of the stream.

@@ -32,6 +32,7 @@ mod announcing;
 mod apart;
 mod apply;
 mod cells;
+mod commits;
 mod contested;
 mod effects;
 mod engine;
@@ -45,6 +46,7 @@ mod leaving;
 mod links;
 mod log;
 mod lru;
+mod prepare;
 pub mod read;
 mod receipt;
 mod row;
@@ -55,6 +57,7 @@ mod tx;
 mod write;
 
 pub use apply::{EntityChange, What};
+pub use commits::{Commits, Ledger};
 pub use effects::{
     Committed, Effects, Incoming, Input, LinkContext, LinkId, MemberInfo, Notice, Output, Reply, RequestId,
     Run, SpaceInfo,

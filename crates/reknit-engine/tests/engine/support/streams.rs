@@ -3,7 +3,7 @@
 use super::{End, Item, World};
 use rand::RngExt;
 use reknit_engine::{Incoming, Input, LinkContext, LinkId};
-use reknit_sync::{Announce, Message, Opening, frame};
+use reknit_sync::{Message, Opening};
 use reknit_types::DeviceId;
 use std::collections::VecDeque;
 
@@ -112,7 +112,7 @@ impl World {
                 self.bytes += bytes.len() as u64;
                 self.messages += 1;
                 let context = self.peers[end.peer].contexts.get(&end.link)?;
-                let incoming = prepare(&bytes, context);
+                let incoming = Incoming::prepare(&bytes, context);
                 if let Incoming::Events { events, .. } = &incoming {
                     let admitted = &self.peers[end.peer].admitted;
                     self.resent +=
@@ -133,24 +133,7 @@ impl World {
         let from = self.id(from);
         let found = self.peers[to].spaces.values().find(|space| space.keys.topic() == topic).cloned();
         let Some(space) = found else { return };
-        let announce = Announce::decode(&space.keys.open_announce(&sealed).unwrap()).unwrap();
-        let events = announce.frame.as_ref().map_or(vec![], |frame| {
-            frame::decode_verified(frame.as_bytes(), space.id, &*space.keys).unwrap()
-        });
+        let (announce, events) = space.open_announce(&sealed).unwrap();
         self.round(to, vec![Input::Gossip { space: space.no, from, announce, events }]);
-    }
-}
-
-/// What a worker makes of the bytes of a message.
-fn prepare(bytes: &[u8], context: &LinkContext) -> Incoming {
-    match Message::decode(bytes) {
-        Err(error) => Incoming::Malformed(error.to_string()),
-        Ok(Message::Events(frame)) => {
-            match frame::decode_verified(frame.as_bytes(), context.space, &*context.keys) {
-                Ok(events) => Incoming::Events { frame, events },
-                Err(error) => Incoming::Malformed(error.to_string()),
-            }
-        }
-        Ok(message) => Incoming::Message(message),
     }
 }
