@@ -1,3 +1,27 @@
 //! A deterministic simulator of Reknit peers: the production engine over the production store, under virtual time.
 
+pub mod action;
+mod agenda;
+pub mod chance;
+mod check;
 pub mod clock;
+pub mod link;
+mod network;
+pub mod outcome;
+mod peer;
+pub mod people;
+mod run;
+pub mod scenario;
+mod settled;
+mod sim;
+pub mod trace;
+mod world;
+
+pub use action::{Action, heal, partition};
+pub use link::{Latency, Link};
+pub use network::{Nat, PeerNo};
+pub use run::run;
+pub use scenario::Scenario;
+pub use settled::{Budget, Settled};
+pub use sim::{Ran, Sim, Time};
+pub use world::{AskError, Disks, HOME, Traffic, Violation, World};

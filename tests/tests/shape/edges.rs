@@ -25,6 +25,10 @@ const EDGES: &[(&str, &[&str])] = &[
             "reknit-net",
         ],
     ),
+    (
+        "reknit-sim",
+        &["reknit-types", "reknit-crdt", "reknit-access", "reknit-sync", "reknit-engine", "reknit-store"],
+    ),
     ("reknit-cli", &["reknit"]),
     ("reknit-bootstrap", &["reknit-types", "reknit-net"]),
 ];

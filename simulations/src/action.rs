@@ -1,0 +1,93 @@
+//! What can be done to a simulated world.
+
+use crate::link::Link;
+use crate::network::{Nat, PeerNo};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// A change in the world: mostly a fault, or its end.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Peers reach each other only inside a group. Who is in no group reaches nobody; who is in several is a bridge.
+    Partition(Vec<Vec<PeerNo>>),
+    /// Packets of the first no longer reach the second; the way back stays open.
+    Cut(PeerNo, PeerNo),
+    /// Ends [`Action::Cut`].
+    Mend(PeerNo, PeerNo),
+    /// Ends every partition and cut.
+    Heal,
+    /// All links are like this from now on.
+    Links(Link),
+    /// The link between two peers is like this from now on, both ways.
+    Link(PeerNo, PeerNo, Link),
+    /// Announces are lost with this probability, besides what links lose.
+    GossipLoss(f64),
+    /// A router stands in front of a peer. Connections that are there stay.
+    Nat(PeerNo, Nat),
+    /// So many relays stand in the open.
+    Relays(usize),
+    /// The process of a peer is killed; it stays down.
+    Kill(PeerNo),
+    /// A peer that is down starts.
+    Start(PeerNo),
+    /// A peer does nothing until it is woken, like a phone in a pocket.
+    Sleep(PeerNo),
+    /// Ends [`Action::Sleep`].
+    Wake(PeerNo),
+    /// A clock moves by so many milliseconds at once.
+    Jump(PeerNo, i64),
+    /// A clock gains so many microseconds a second from now on.
+    Drift(PeerNo, i32),
+}
+
+/// Peers reach each other only inside these groups.
+pub fn partition<const N: usize>(groups: [&[PeerNo]; N]) -> Action {
+    Action::Partition(groups.iter().map(|group| group.to_vec()).collect())
+}
+
+/// Ends every partition and cut.
+pub fn heal() -> Action {
+    Action::Heal
+}
+
+impl Action {
+    /// Whom it is about; nobody in particular if empty.
+    pub fn peers(&self) -> Vec<PeerNo> {
+        match self {
+            Self::Cut(a, b) | Self::Mend(a, b) | Self::Link(a, b, _) => vec![*a, *b],
+            Self::Nat(peer, _)
+            | Self::Kill(peer)
+            | Self::Start(peer)
+            | Self::Sleep(peer)
+            | Self::Wake(peer)
+            | Self::Jump(peer, _)
+            | Self::Drift(peer, _) => vec![*peer],
+            Self::Partition(_) | Self::Heal | Self::Links(_) | Self::GossipLoss(_) | Self::Relays(_) => {
+                vec![]
+            }
+        }
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Partition(groups) => write!(f, "partition {groups:?}"),
+            Self::Cut(from, to) => write!(f, "cut {from} -> {to}"),
+            Self::Mend(from, to) => write!(f, "mend {from} -> {to}"),
+            Self::Heal => f.write_str("heal"),
+            Self::Links(link) => write!(f, "all links {link:?}"),
+            Self::Link(a, b, link) => write!(f, "link {a} - {b} {link:?}"),
+            Self::GossipLoss(loss) => write!(f, "gossip loss {loss}"),
+            Self::Nat(peer, nat) => write!(f, "{peer} behind a router: {nat:?}"),
+            Self::Relays(relays) => write!(f, "{relays} relays"),
+            Self::Kill(peer) => write!(f, "kill {peer}"),
+            Self::Start(peer) => write!(f, "start {peer}"),
+            Self::Sleep(peer) => write!(f, "{peer} sleeps"),
+            Self::Wake(peer) => write!(f, "{peer} wakes"),
+            Self::Jump(peer, by_ms) => write!(f, "the clock of {peer} jumps {by_ms} ms"),
+            Self::Drift(peer, ppm) => write!(f, "the clock of {peer} drifts {ppm} ppm"),
+        }
+    }
+}

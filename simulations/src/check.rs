@@ -1,0 +1,221 @@
+//! What must hold at every step, whatever happens.
+//!
+//! Each rule has a name. The first that is broken ends the simulation with a [`Violation`].
+
+mod promises;
+
+use crate::chance::Chance;
+use crate::network::PeerNo;
+use crate::peer::Peer;
+use crate::world::{HOME, Violation};
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+use reknit_engine::{Committed, RequestId, read};
+use reknit_sync::Message;
+use reknit_sync::limits::{ANNOUNCE_BYTES_MAX, MESSAGE_BYTES_MAX};
+use reknit_types::limits::PARENTS_MAX;
+use reknit_types::{Dot, EventId, VerifiedEvent};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// The checks of one run, and what they know.
+pub(crate) struct Checks {
+    broken: Option<(&'static str, String)>,
+    /// Causes of every event that travelled.
+    causes: BTreeMap<EventId, Vec<EventId>>,
+    peers: Vec<Watch>,
+    rng: ChaCha8Rng,
+}
+
+/// What is known of one peer.
+#[derive(Default)]
+struct Watch {
+    /// Events it committed, as far as its disk still has them.
+    committed: BTreeSet<EventId>,
+    /// Events of its own that it acknowledged as durable.
+    acknowledged: BTreeSet<Dot>,
+    /// It has just started: what is on its disk is not compared yet.
+    fresh: bool,
+    /// Its disk is not what it left: an older image, a copy, or damaged. What it acknowledged may be gone.
+    tampered: bool,
+    /// It lies: nothing that it says of itself is believed.
+    hostile: bool,
+    promises: promises::Promises,
+}
+
+impl Checks {
+    pub(crate) fn new(chance: &Chance) -> Self {
+        Self { broken: None, causes: BTreeMap::new(), peers: vec![], rng: chance.stream("checks", 0) }
+    }
+
+    pub(crate) fn add_peer(&mut self) {
+        self.peers.push(Watch::default());
+    }
+
+    /// The disk of a peer was changed behind its back: what it acknowledged may be gone.
+    pub(crate) fn on_tampered(&mut self, peer: PeerNo) {
+        self.peers[peer].tampered = true;
+    }
+
+    pub(crate) fn on_hostile(&mut self, peer: PeerNo) {
+        self.peers[peer].hostile = true;
+    }
+
+    pub(crate) fn is_hostile(&self, peer: PeerNo) -> bool {
+        self.peers[peer].hostile
+    }
+
+    pub(crate) fn broke(&mut self, rule: &'static str, what: impl FnOnce() -> String) {
+        if self.broken.is_none() {
+            self.broken = Some((rule, what()));
+        }
+    }
+
+    /// The first rule that was broken, if any was.
+    pub(crate) fn verdict(&self, at: Duration) -> Result<(), Violation> {
+        match &self.broken {
+            None => Ok(()),
+            Some((rule, what)) => Err(Violation { at, rule, what: what.clone() }),
+        }
+    }
+
+    pub(crate) fn on_started(&mut self, peer: PeerNo) {
+        let watch = &mut self.peers[peer];
+        watch.fresh = true;
+        watch.committed.clear();
+        watch.promises.on_restarted();
+    }
+
+    pub(crate) fn on_round(&mut self, peer: PeerNo, batch_bytes: usize) {
+        if batch_bytes > BATCH_BYTES {
+            self.broke("bounded-batch", || format!("a round of {peer} gathered {batch_bytes} bytes"));
+        }
+    }
+
+    pub(crate) fn on_sent(&mut self, peer: PeerNo, message: &Message, bytes: usize) {
+        if bytes > MESSAGE_BYTES_MAX && !self.is_hostile(peer) {
+            self.broke("bounded-message", || format!("{peer} sends {bytes} bytes: {message:.100?}"));
+        }
+    }
+
+    pub(crate) fn on_published(&mut self, peer: PeerNo, bytes: usize) {
+        if bytes > ANNOUNCE_BYTES_MAX + SEAL_BYTES && !self.is_hostile(peer) {
+            self.broke("bounded-announce", || format!("{peer} publishes {bytes} bytes"));
+        }
+    }
+
+    /// Events came to a peer; how many of them it had.
+    pub(crate) fn on_events(&mut self, to: PeerNo, events: &[VerifiedEvent]) -> u64 {
+        let mut again = 0;
+        for event in events {
+            let id = event.id();
+            again += u64::from(self.peers[to].committed.contains(&id));
+            if self.causes.contains_key(&id) {
+                continue;
+            }
+            let header = event.header();
+            if header.parents.len() > PARENTS_MAX {
+                self.broke("bounded-parents", || format!("{id:?} has {} parents", header.parents.len()));
+            }
+            let prev = header.prev.iter().copied();
+            let causes = prev.chain(header.parents.iter().copied()).collect();
+            self.causes.insert(id, causes);
+        }
+        again
+    }
+
+    /// A subscriber is shown an event.
+    pub(crate) fn on_committed(&mut self, peer: PeerNo, committed: &Committed) {
+        let watch = &mut self.peers[peer];
+        if committed.space != HOME || watch.hostile {
+            return;
+        }
+        let id = committed.event.id;
+        let fresh = watch.committed.insert(id);
+        if watch.fresh {
+            return;
+        }
+        let missing = self.causes.get(&id).and_then(|causes| {
+            causes.iter().find(|cause| !self.peers[peer].committed.contains(cause)).copied()
+        });
+        if !fresh {
+            self.broke("shown-once", || format!("{peer} shows {:?} a second time", committed.event));
+        }
+        if let Some(cause) = missing {
+            self.broke("causes-first", || {
+                format!("{peer} shows {:?} before its cause {cause:?}", committed.event)
+            });
+        }
+    }
+
+    pub(crate) fn on_acknowledged(&mut self, peer: PeerNo, request: RequestId, dot: Dot) {
+        let watch = &mut self.peers[peer];
+        if !watch.committed.contains(&dot.id) && !watch.hostile {
+            self.broke("committed-first", || {
+                format!("{peer} acknowledges {request:?} before {dot:?} is there")
+            });
+        }
+        let watch = &mut self.peers[peer];
+        watch.acknowledged.insert(dot);
+        watch.promises.on_acknowledged(request);
+    }
+
+    /// After a round: what a peer that has just started has on its disk, and now and then whether an engine that is
+    /// built from it equals the one that runs.
+    pub(crate) fn after_round(&mut self, at: PeerNo, peer: &Peer) {
+        if self.peers[at].fresh && !self.peers[at].hostile {
+            self.compare_disk(at, peer);
+        }
+    }
+
+    /// Whether this is one of the moments at which costly checks are made.
+    pub(crate) fn draws(&mut self, one_in: u32) -> bool {
+        self.rng.random_ratio(1, one_in)
+    }
+
+    /// Everything acknowledged is there. Called on a peer's first round.
+    fn compare_disk(&mut self, at: PeerNo, peer: &Peer) {
+        let Some(space) = peer.running().and_then(|running| running.spaces.get(&HOME)) else {
+            self.peers[at].fresh = false;
+            self.lost(at, &BTreeSet::new());
+            return;
+        };
+        match read::newest_events(peer.disk.reads(), space, usize::MAX) {
+            Ok(events) => {
+                self.on_events(at, &events);
+                let there: BTreeSet<EventId> = events.iter().map(VerifiedEvent::id).collect();
+                self.lost(at, &there);
+                self.peers[at].committed = there;
+                self.peers[at].fresh = false;
+            }
+            Err(error) => self.broke("readable", || format!("{at} cannot read its own history: {error}")),
+        }
+    }
+
+    fn lost(&mut self, at: PeerNo, there: &BTreeSet<EventId>) {
+        let watch = &mut self.peers[at];
+        if std::mem::take(&mut watch.tampered) {
+            watch.promises.on_tampered();
+            watch.acknowledged.retain(|dot| there.contains(&dot.id));
+        }
+        if let Some(dot) = watch.acknowledged.iter().find(|dot| !there.contains(&dot.id)).copied() {
+            self.broke("acknowledged-survives", || {
+                format!("{at} has lost {dot:?}, which it had acknowledged")
+            });
+        }
+    }
+
+    /// Two views of one peer that must be equal.
+    pub(crate) fn compare_rebuilt(&mut self, at: PeerNo, running: &str, rebuilt: &str) {
+        if running != rebuilt {
+            self.broke("rebuilt-equals-running", || {
+                format!("{at} runs with\n{running}\nand would be rebuilt as\n{rebuilt}")
+            });
+        }
+    }
+}
+
+/// A round's bound and one more input.
+const BATCH_BYTES: usize = 48 * 1024 * 1024;
+/// What sealing adds to an announce.
+const SEAL_BYTES: usize = 64;

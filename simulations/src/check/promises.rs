@@ -1,0 +1,116 @@
+//! What a person who looks at a device must never see: half a transaction, an own write gone, a number that goes back.
+
+use super::Checks;
+use crate::network::PeerNo;
+use crate::people::{ACCOUNTS, Edit, SEQUENCES, Work, entity_id};
+use crate::world::HOME;
+use reknit_crdt::FieldValue;
+use reknit_engine::read::{Entity, Page, entities};
+use reknit_engine::store::Reads;
+use reknit_engine::{EngineError, RequestId};
+use reknit_types::{EntityId, Name, Value};
+use std::collections::BTreeMap;
+
+/// What was promised to the person at one device.
+#[derive(Default)]
+pub(super) struct Promises {
+    last_number: u64,
+    under_way: BTreeMap<RequestId, u64>,
+    /// The greatest number of the own sequence that was acknowledged.
+    acknowledged: u64,
+    /// The greatest number seen in each sequence.
+    seen: BTreeMap<EntityId, i64>,
+}
+
+impl Promises {
+    pub(super) fn on_acknowledged(&mut self, request: RequestId) {
+        if let Some(number) = self.under_way.remove(&request) {
+            self.acknowledged = self.acknowledged.max(number);
+        }
+    }
+
+    /// Events of others may be gone, since they can be fetched again: what was seen of them is no promise.
+    pub(super) fn on_restarted(&mut self) {
+        self.seen.clear();
+        self.under_way.clear();
+    }
+
+    pub(super) fn on_tampered(&mut self) {
+        self.acknowledged = 0;
+    }
+
+    fn look(
+        &mut self,
+        peer: PeerNo,
+        reads: &dyn Reads,
+    ) -> Result<Option<(&'static str, String)>, EngineError> {
+        let sum: i128 = all(reads, ACCOUNTS)?.iter().map(|account| counter(account, "balance")).sum();
+        if sum != 0 {
+            return Ok(Some(("whole-transactions", format!("the accounts at {peer} sum to {sum}"))));
+        }
+        for sequence in all(reads, SEQUENCES)? {
+            let number = register(&sequence, "number");
+            let seen = self.seen.insert(sequence.id, number).unwrap_or(number);
+            if number < seen {
+                let what = format!("{peer} saw {seen} in {:?} and then {number}", sequence.id);
+                return Ok(Some(("monotonic-reads", what)));
+            }
+        }
+        let own = self.seen.get(&entity_id(Work::Sequence, peer as u64)).copied().unwrap_or(0);
+        if own < i64::try_from(self.acknowledged).unwrap_or(i64::MAX) {
+            let what = format!("{peer} wrote {} and reads {own}", self.acknowledged);
+            return Ok(Some(("read-your-writes", what)));
+        }
+        Ok(None)
+    }
+}
+
+impl Checks {
+    /// The number of the next write of a peer, if the work counts.
+    pub(crate) fn next_number(&mut self, peer: PeerNo, work: Work) -> u64 {
+        let promises = &mut self.peers[peer].promises;
+        promises.last_number += u64::from(work == Work::Sequence);
+        promises.last_number
+    }
+
+    pub(crate) fn on_submitted(&mut self, peer: PeerNo, request: RequestId, edit: &Edit) {
+        if let Some(number) = edit.sequence() {
+            self.peers[peer].promises.under_way.insert(request, number);
+        }
+    }
+
+    /// Looks at what the person at a device sees.
+    pub(crate) fn look(&mut self, peer: PeerNo, reads: &dyn Reads) {
+        if self.peers[peer].hostile {
+            return;
+        }
+        match self.peers[peer].promises.look(peer, reads) {
+            Ok(None) => {}
+            Ok(Some((rule, what))) => self.broke(rule, || what),
+            Err(error) => self.broke("readable", || format!("{peer}: {error}")),
+        }
+    }
+}
+
+fn all(reads: &dyn Reads, collection: &str) -> Result<Vec<Entity>, EngineError> {
+    let name = Name::new(collection).expect("the names of collections here are names");
+    entities(reads, HOME, &name, Page::ALL)
+}
+
+fn field<'a>(entity: &'a Entity, name: &str) -> Option<&'a FieldValue> {
+    entity.fields.iter().find(|(field, _)| field.as_str() == name).map(|(_, value)| value)
+}
+
+fn counter(entity: &Entity, name: &str) -> i128 {
+    match field(entity, name) {
+        Some(FieldValue::Counter(value)) => i128::from(*value),
+        _ => 0,
+    }
+}
+
+fn register(entity: &Entity, name: &str) -> i64 {
+    match field(entity, name) {
+        Some(FieldValue::Register(Some(Value::Int(value)))) => *value,
+        _ => 0,
+    }
+}

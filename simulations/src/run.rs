@@ -1,0 +1,93 @@
+//! Running a scenario under a seed.
+
+use crate::action::Action;
+use crate::outcome::{Failure, Outcome};
+use crate::scenario::Scenario;
+use crate::sim::{Ran, Sim};
+use crate::world::{AskError, Violation, World};
+use std::time::Duration;
+
+/// Runs a scenario under a seed. What goes wrong is part of the outcome.
+pub fn run(scenario: &Scenario, seed: u64) -> Outcome {
+    let mut sim = Sim::new(seed)
+        .peers(scenario.peers)
+        .link(scenario.link)
+        .disks(scenario.disks)
+        .budget(scenario.budget);
+    if let Some(degree) = scenario.degree {
+        sim = sim.degree(degree);
+    }
+    for (time, action) in actions(scenario) {
+        sim = sim.at(time, action);
+    }
+    let mut ran = sim.run(|world| {
+        world.employ(&scenario.people, seconds(scenario.seconds));
+        if let Some(chaos) = &scenario.chaos {
+            world.unleash(chaos, seconds(scenario.seconds));
+        }
+        world.pass(seconds(scenario.seconds)).map_err(AskError::from)
+    });
+    let settled = ran.converge();
+    outcome(scenario, seed, &ran, settled)
+}
+
+/// Everything that a scenario plans, in order.
+fn actions(scenario: &Scenario) -> Vec<(Duration, Action)> {
+    let mut actions = vec![];
+    for planned in &scenario.at {
+        actions.extend(planned.actions.iter().map(|action| (seconds(planned.time), action.clone())));
+    }
+    for repeated in scenario.repeat.iter().filter(|repeated| repeated.every > 0.0) {
+        let mut time = repeated.from;
+        for turn in repeated.turns.iter().cycle() {
+            if time > repeated.until {
+                break;
+            }
+            actions.extend(turn.iter().map(|action| (seconds(time), action.clone())));
+            time += repeated.every;
+        }
+    }
+    actions.sort_by_key(|(time, _)| *time);
+    actions
+}
+
+fn outcome(
+    scenario: &Scenario,
+    seed: u64,
+    ran: &Ran,
+    settled: Result<crate::settled::Settled, Violation>,
+) -> Outcome {
+    let world = &ran.world;
+    let failure = settled.as_ref().err().map(|violation| failure(world, violation));
+    let settled = settled.ok();
+    Outcome {
+        scenario: scenario.name.clone(),
+        seed,
+        peers: world.peers(),
+        failure,
+        heal_s: settled.map(|settled| settled.time.as_secs_f64()),
+        heal: settled.map(|settled| settled.traffic).unwrap_or_default(),
+        minimum_bytes: settled.and_then(|settled| settled.minimum_bytes),
+        virtual_s: world.now().as_secs_f64(),
+        traffic: world.traffic(),
+        steps: world.trace().steps(),
+        digest: world.trace().digest().iter().map(|byte| format!("{byte:02x}")).collect(),
+        timeline: world.timeline().clone(),
+    }
+}
+
+fn failure(world: &World, violation: &Violation) -> Failure {
+    Failure {
+        rule: violation.rule.to_owned(),
+        at_s: violation.at.as_secs_f64(),
+        what: violation.what.clone(),
+        story: world.trace().last().map(str::to_owned).collect(),
+        events: world.newest_seen(EVENTS_SHOWN),
+    }
+}
+
+fn seconds(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX)
+}
+
+const EVENTS_SHOWN: usize = 60;

@@ -1,0 +1,184 @@
+//! What must hold once the network is whole again: everybody gets equal, in time, and knows it.
+
+use crate::network::PeerNo;
+use crate::world::{Traffic, Violation, World};
+use reknit_engine::SpaceStatus;
+use reknit_types::Dot;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// What peers may need to become equal.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Budget {
+    /// Virtual time until all have the same events.
+    pub time: Duration,
+    /// Bytes of messages until then; none if they do not matter.
+    pub bytes: Option<u64>,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { time: Duration::from_secs(120), bytes: None }
+    }
+}
+
+/// How peers became equal.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Settled {
+    /// How long it took.
+    pub time: Duration,
+    /// What it took.
+    pub traffic: Traffic,
+    /// Bytes of what peers lacked at first, compressed; none if unknown.
+    pub minimum_bytes: Option<u64>,
+}
+
+/// Waits until all honest peers that run are equal, and checks that they agree on everything.
+pub(crate) fn settle(world: &mut World, budget: &Budget) -> Result<Settled, Violation> {
+    let (began, before) = (world.now(), world.traffic());
+    let mut next = world.now();
+    let equal = world.pass_until(budget.time, |world| {
+        if world.now() < next {
+            return false;
+        }
+        next = world.now() + LOOK_EVERY;
+        are_equal(world)
+    })?;
+    let settled =
+        Settled { time: world.now() - began, traffic: world.traffic() - before, minimum_bytes: None };
+    if !equal {
+        let what = differences(world);
+        return Err(broken(world, "converges", what));
+    }
+    if let Some(most) = budget.bytes.filter(|most| settled.traffic.bytes > *most) {
+        let what = format!("{} bytes, {most} were allowed", settled.traffic.bytes);
+        return Err(broken(world, "within-bytes", what));
+    }
+    world.pass(RECEIPTS_WAIT)?;
+    agree(world)?;
+    Ok(settled)
+}
+
+fn broken(world: &World, rule: &'static str, what: String) -> Violation {
+    Violation { at: world.now(), rule, what }
+}
+
+/// Those who are to be equal.
+fn honest(world: &World) -> Vec<PeerNo> {
+    let all = 0..world.peers();
+    all.filter(|peer| !world.checks.is_hostile(*peer) && !world.is_away(*peer)).collect()
+}
+
+fn are_equal(world: &mut World) -> bool {
+    let peers = honest(world);
+    let digests: Option<BTreeSet<[u8; 32]>> =
+        peers.iter().map(|peer| world.look(*peer).ok().map(|status| status.frontier_digest)).collect();
+    digests.is_some_and(|digests| digests.len() <= 1)
+}
+
+fn differences(world: &mut World) -> String {
+    let mut lines = vec!["the peers are not equal:".to_owned()];
+    for peer in honest(world) {
+        match world.look(peer) {
+            Ok(status) => {
+                lines.push(format!(
+                    "  {peer}: {} events, frontier {}, heads {:?}",
+                    status.events,
+                    data(&status.frontier_digest),
+                    status.heads
+                ));
+                lines.extend(
+                    status.reasons.iter().map(|reason| format!("     why: {} {}", reason.code, reason.text)),
+                );
+            }
+            Err(error) => lines.push(format!("  {peer}: {error}")),
+        }
+    }
+    lines.join("\n")
+}
+
+fn data(digest: &[u8; 32]) -> String {
+    digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Peers with the same events agree on everything else.
+fn agree(world: &mut World) -> Result<(), Violation> {
+    let peers = honest(world);
+    let Some((first, rest)) = peers.split_first() else { return Ok(()) };
+    let expected = View::of(world, *first)?;
+    for peer in rest {
+        let found = View::of(world, *peer)?;
+        for (what, one, other) in
+            expected.facts().into_iter().zip(found.facts()).map(|(a, b)| (a.0, a.1, b.1))
+        {
+            if one != other {
+                let what = format!("{what} of {first} and {peer} differ: {one} and {other}");
+                return Err(broken(world, "agrees", what));
+            }
+        }
+    }
+    receipts(world, &peers)
+}
+
+/// Whoever is connected knows that the other is equal, and nobody has a reason not to be.
+fn receipts(world: &mut World, peers: &[PeerNo]) -> Result<(), Violation> {
+    for peer in peers {
+        let status = look(world, *peer)?;
+        for other in peers.iter().filter(|other| **other != *peer) {
+            let device = world.device(*other);
+            let Some(known) = status.peers.iter().find(|known| known.device == device) else {
+                let what = format!("{peer} does not list {other}");
+                return Err(broken(world, "lists-members", what));
+            };
+            if known.session.is_some() && !known.converged {
+                let what = format!(
+                    "{peer} has a session with {other} and no receipt of it: {:?}, {:?}",
+                    known.session, status.reasons
+                );
+                return Err(broken(world, "receipts", what));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn look(world: &mut World, peer: PeerNo) -> Result<SpaceStatus, Violation> {
+    let looked = world.look(peer);
+    looked.map_err(|error| broken(world, "answers", format!("{peer}: {error}")))
+}
+
+/// What equal peers agree on, as text.
+struct View {
+    status: SpaceStatus,
+    contents: String,
+    members: String,
+}
+
+impl View {
+    fn of(world: &mut World, peer: PeerNo) -> Result<Self, Violation> {
+        let status = look(world, peer)?;
+        let contents = world.contents(peer);
+        let contents = contents.map_err(|error| broken(world, "readable", format!("{peer}: {error}")))?;
+        let members = format!("{:?}", world.members(peer));
+        Ok(Self { status, contents: format!("{contents:?}"), members })
+    }
+
+    fn facts(&self) -> [(&'static str, String); 6] {
+        let mut heads: Vec<Dot> = self.status.heads.clone();
+        heads.sort();
+        [
+            ("the numbers of events", self.status.events.to_string()),
+            ("heads", format!("{heads:?}")),
+            ("voids", self.status.voids.to_string()),
+            ("forks", format!("{:?}", self.status.forks)),
+            ("members", self.members.clone()),
+            ("contents", self.contents.clone()),
+        ]
+    }
+}
+
+/// How often to look whether peers are equal.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// Receipts follow a moment of quiet.
+const RECEIPTS_WAIT: Duration = Duration::from_secs(5);

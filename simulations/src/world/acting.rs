@@ -1,0 +1,78 @@
+//! Actions carried out.
+
+use super::World;
+use crate::action::Action;
+use crate::network::PeerNo;
+use crate::outcome::Mark;
+
+impl World {
+    /// Does this now.
+    pub fn act(&mut self, action: &Action) {
+        self.trace.note(self.now, format_args!("{action:?}"));
+        let mark = Mark { at_s: self.now.as_secs_f64(), what: action.to_string(), peers: action.peers() };
+        self.timeline.marks.push(mark);
+        match action {
+            Action::Partition(groups) => self.network_changed(|reach| reach.partition(groups)),
+            Action::Cut(from, to) => self.network_changed(|reach| reach.cut(*from, *to)),
+            Action::Mend(from, to) => self.network_changed(|reach| reach.mend(*from, *to)),
+            Action::Heal => self.network_changed(super::super::network::Reach::heal),
+            Action::Links(link) => self.network.set_all_links(*link),
+            Action::Link(a, b, link) => {
+                self.network.set_link(*a, *b, *link);
+                self.network.set_link(*b, *a, *link);
+            }
+            Action::GossipLoss(loss) => self.network.gossip_loss = *loss,
+            Action::Nat(peer, nat) => self.network.reach.set_nat(*peer, *nat),
+            Action::Relays(relays) => self.network.reach.set_relays(*relays),
+            Action::Kill(peer) => {
+                if self.peers[*peer].running().is_some() {
+                    self.end(*peer, "killed");
+                }
+            }
+            Action::Start(peer) => self.on_restart(*peer),
+            Action::Sleep(peer) => self.sleep(*peer),
+            Action::Wake(peer) => self.wake(*peer),
+            Action::Jump(peer, by_ms) => {
+                let now = self.now;
+                self.peers[*peer].clock.jump(now, *by_ms);
+                self.clock_changed(*peer);
+            }
+            Action::Drift(peer, ppm) => {
+                let now = self.now;
+                self.peers[*peer].clock.drift(now, *ppm);
+                self.clock_changed(*peer);
+            }
+        }
+    }
+
+    fn sleep(&mut self, peer: PeerNo) {
+        let Some(running) = self.peers[peer].running_mut() else { return };
+        running.asleep = true;
+        running.round_planned = false;
+        running.tick_planned = None;
+        // Its radio is off: packets to it are lost until it wakes.
+        let conns = self.network.of_peer[peer].values().flatten().copied().collect::<Vec<_>>();
+        conns.into_iter().for_each(|conn| {
+            if self.network.conns.get(&conn).is_some_and(|conn| conn.cut_since.is_none()) {
+                self.stall(conn);
+            }
+        });
+    }
+
+    fn wake(&mut self, peer: PeerNo) {
+        let Some(running) = self.peers[peer].running_mut().filter(|running| running.asleep) else { return };
+        running.asleep = false;
+        // Timers that ran out meanwhile go off.
+        self.input(peer, reknit_engine::Input::Tick);
+        self.network_changed(|_| {});
+        self.dial_all(peer);
+    }
+
+    /// Timers are by the device's clock: they are set anew.
+    fn clock_changed(&mut self, peer: PeerNo) {
+        if let Some(running) = self.peers[peer].running_mut() {
+            running.tick_planned = None;
+            self.input(peer, reknit_engine::Input::Tick);
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! Rounds of engines: what goes in, and what becomes of what comes out.
+
+use super::{HOME, Step, World};
+use crate::network::PeerNo;
+use crate::peer::{Round, State, session_rng};
+use reknit_engine::{EngineError, Input, Notice, Output, Reply, SpaceStatus};
+use std::time::Duration;
+
+impl World {
+    /// Starts the peer of a device over what is on its disk. If that fails it is tried again later.
+    pub(super) fn start(&mut self, peer: PeerNo) {
+        let rng = session_rng(&self.chance, peer, self.peers[peer].sessions);
+        match self.peers[peer].start(rng) {
+            Ok(()) => {
+                self.trace.note(self.now, format_args!("{peer} starts"));
+                self.checks.on_started(peer);
+                self.plan_round(peer);
+                self.dial_all(peer);
+            }
+            Err(error) => {
+                self.trace.note(self.now, format_args!("{peer} does not start: {error}"));
+                self.peers[peer].state = State::Down(error.to_string());
+                self.agenda.plan(self.now + RESTART_AFTER, Step::Restart(peer));
+            }
+        }
+    }
+
+    pub(super) fn on_restart(&mut self, peer: PeerNo) {
+        if self.peers[peer].running().is_none() {
+            self.start(peer);
+        }
+    }
+
+    /// Puts something into the inbox of a peer; it is lost if the peer does not run.
+    pub(crate) fn input(&mut self, peer: PeerNo, input: Input) {
+        if let Some(running) = self.peers[peer].running_mut() {
+            running.inbox.push_back(input);
+            self.plan_round(peer);
+        }
+    }
+
+    pub(super) fn plan_round(&mut self, peer: PeerNo) {
+        let session = self.peers[peer].sessions;
+        let now = self.now;
+        let Some(running) = self.peers[peer].running_mut().filter(|running| !running.asleep) else { return };
+        if !running.round_planned {
+            running.round_planned = true;
+            let at = running.busy_until.max(now);
+            self.agenda.plan(at, Step::Round(peer, session));
+        }
+    }
+
+    pub(super) fn on_tick(&mut self, peer: PeerNo, session: u64) {
+        let now = self.now;
+        let current = self.peers[peer].sessions == session;
+        let Some(running) = self.peers[peer].running_mut().filter(|running| current && !running.asleep)
+        else {
+            return;
+        };
+        if running.tick_planned.is_some_and(|at| at <= now) {
+            running.tick_planned = None;
+            self.input(peer, Input::Tick);
+        }
+    }
+
+    pub(super) fn on_round(&mut self, peer: PeerNo, session: u64) {
+        if self.peers[peer].sessions != session || !self.peers[peer].acts() {
+            return;
+        }
+        let now = self.now;
+        if let Some(running) = self.peers[peer].running_mut() {
+            running.round_planned = false;
+        }
+        let Some(round) = self.peers[peer].round(now) else { return };
+        let Round { outputs, inputs, batch_bytes, durable, failed } = round;
+        self.traffic.rounds += 1;
+        self.trace
+            .note(now, format_args!("{peer} round: {inputs} in, {batch_bytes} B, {} out", outputs.len()));
+        self.checks.on_round(peer, batch_bytes);
+        for output in outputs {
+            self.release(peer, output);
+        }
+        self.checks.after_round(peer, &self.peers[peer]);
+        if self.checks.draws(LOOK_ONE_IN) {
+            self.checks.look(peer, self.peers[peer].disk.reads());
+        }
+        if self.checks.draws(REBUILD_ONE_IN) {
+            self.compare_rebuilt(peer);
+        }
+        if let Some(error) = failed {
+            return self.stop(peer, &error.to_string());
+        }
+        let wakes_at = self.peers[peer].wakes_at(now);
+        let Some(running) = self.peers[peer].running_mut() else { return };
+        running.busy_until = now + if durable { DURABLE_ROUND } else { ROUND };
+        let more = !running.inbox.is_empty();
+        // A tick that would come at once comes a millisecond later: the engine's own time has no finer steps.
+        let wakes_at = wakes_at.map(|at| at.max(now + TICK_MIN));
+        if let Some(at) = wakes_at
+            && running.tick_planned.is_none_or(|planned| at < planned)
+        {
+            running.tick_planned = Some(at);
+            self.agenda.plan(at, Step::Tick(peer, session));
+        }
+        if more {
+            self.plan_round(peer);
+        }
+    }
+
+    /// Whether an engine that is built from the disk stands as the one that runs.
+    fn compare_rebuilt(&mut self, peer: PeerNo) {
+        let now_ms = self.peers[peer].clock.now_ms(self.now);
+        let rng = session_rng(&self.chance, peer, u64::MAX >> 32);
+        let (Some(running), Some(rebuilt)) =
+            (self.peers[peer].look(now_ms, HOME), self.peers[peer].look_rebuilt(now_ms, HOME, rng))
+        else {
+            return;
+        };
+        self.checks.compare_rebuilt(peer, &standing(&running), &standing(&rebuilt));
+    }
+
+    fn release(&mut self, peer: PeerNo, output: Output) {
+        match output {
+            Output::Reply { request, reply } => {
+                if let Ok(Reply::Committed(Some(dot))) = &reply {
+                    self.checks.on_acknowledged(peer, request, *dot);
+                }
+                if let Some(running) = self.peers[peer].running_mut() {
+                    running.replies.insert(request, reply);
+                }
+            }
+            Output::Open { link, device, opening, context } => {
+                self.open(peer, link, (device, opening, context));
+            }
+            Output::Accept { link, context } => self.accept(peer, link, context),
+            Output::Send { link, message } => self.send(peer, link, &message),
+            Output::Close { link, reason } => self.close(peer, link, reason),
+            Output::Publish { topic, sealed } => self.publish(peer, topic, sealed),
+            Output::Notice(notice) => self.on_notice(peer, notice),
+        }
+    }
+
+    fn on_notice(&mut self, peer: PeerNo, notice: Notice) {
+        match notice {
+            Notice::Space(info) => {
+                if let Some(running) = self.peers[peer].running_mut() {
+                    running.note_space(info);
+                }
+            }
+            Notice::Committed(committed) => {
+                self.traffic.delivered += u64::from(!committed.local);
+                self.checks.on_committed(peer, &committed);
+            }
+            Notice::Left { space } => {
+                if let Some(running) = self.peers[peer].running_mut() {
+                    running.spaces.remove(&space);
+                    running.topics.retain(|_, no| *no != space);
+                }
+            }
+            Notice::Refused { from, dot, reason, .. } => {
+                self.trace
+                    .note(self.now, format_args!("{peer} refuses {dot:?} from {}: {reason}", from.short()));
+            }
+            Notice::Held { from, until_ms, .. } => {
+                self.trace
+                    .note(self.now, format_args!("{peer} holds events of {} until {until_ms}", from.short()));
+            }
+            Notice::Unlinked { device, why, .. } => {
+                self.trace
+                    .note(self.now, format_args!("{peer} ends its session with {}: {why}", device.short()));
+            }
+            Notice::Converged { device, .. } => {
+                self.trace.note(self.now, format_args!("{peer} has the receipt of {}", device.short()));
+            }
+        }
+    }
+
+    /// A peer ends, and is started again a little later, as whoever supervises it would.
+    pub(super) fn stop(&mut self, peer: PeerNo, why: &str) {
+        self.end(peer, why);
+        self.agenda.plan(self.now + RESTART_AFTER, Step::Restart(peer));
+    }
+
+    /// A peer ends and stays down. Others notice in time.
+    pub(super) fn end(&mut self, peer: PeerNo, why: &str) {
+        self.trace.note(self.now, format_args!("{peer} stops: {why}"));
+        self.peers[peer].state = State::Down(why.to_owned());
+        self.leave_connections(peer);
+    }
+}
+
+/// What of a space's status must be the same for an engine that has just been opened.
+fn standing(status: &Result<SpaceStatus, EngineError>) -> String {
+    match status {
+        Ok(status) => {
+            let (mut heads, digest) = (status.heads.clone(), status.frontier_digest);
+            heads.sort();
+            let counts = (status.events, status.authors, status.voids, status.held);
+            let forks = (&status.forked, &status.forks);
+            format!("{:?} {counts:?} {digest:?} {heads:?} {forks:?}", (&status.id, &status.name, status.role))
+        }
+        Err(error) => error.to_string(),
+    }
+}
+
+const LOOK_ONE_IN: u32 = 16;
+const REBUILD_ONE_IN: u32 = 256;
+/// What a round takes, and one that waits for the disk.
+const ROUND: Duration = Duration::from_micros(50);
+const DURABLE_ROUND: Duration = Duration::from_micros(200);
+const TICK_MIN: Duration = Duration::from_millis(1);
+const RESTART_AFTER: Duration = Duration::from_secs(2);
