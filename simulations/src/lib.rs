@@ -5,6 +5,7 @@ mod agenda;
 pub mod chance;
 mod check;
 pub mod clock;
+pub mod disk;
 pub mod link;
 mod network;
 pub mod outcome;
