@@ -31,6 +31,30 @@ pub enum Action {
     Kill(PeerNo),
     /// A peer that is down starts.
     Start(PeerNo),
+    /// A new device joins.
+    Join,
+    /// A peer is gone for good.
+    Leave(PeerNo),
+    /// The power of a device fails: what its disk was not made to keep may be lost. It starts again a little later.
+    Power(PeerNo),
+    /// The same after so many operations of its disk, in the middle of whatever is going on.
+    PowerAfter(PeerNo, u64),
+    /// A disk has no more room.
+    DiskFull(PeerNo),
+    /// A sync of a disk fails, after so many operations.
+    SyncFails(PeerNo, u64),
+    /// A disk answers nothing, after so many operations.
+    DiskBreaks(PeerNo, u64),
+    /// A disk is as it should be again.
+    MendDisk(PeerNo),
+    /// One bit of what is on a disk changes.
+    FlipBit(PeerNo),
+    /// A copy of a disk is put aside.
+    Backup(PeerNo),
+    /// A disk is put back to its last backup, and the device starts from that.
+    Restore(PeerNo),
+    /// The disk of a device is copied to another: two devices have one key from then on.
+    Copy(PeerNo),
     /// A peer does nothing until it is woken, like a phone in a pocket.
     Sleep(PeerNo),
     /// Ends [`Action::Sleep`].
@@ -59,13 +83,27 @@ impl Action {
             Self::Nat(peer, _)
             | Self::Kill(peer)
             | Self::Start(peer)
+            | Self::Leave(peer)
+            | Self::Power(peer)
+            | Self::PowerAfter(peer, _)
+            | Self::DiskFull(peer)
+            | Self::SyncFails(peer, _)
+            | Self::DiskBreaks(peer, _)
+            | Self::MendDisk(peer)
+            | Self::FlipBit(peer)
+            | Self::Backup(peer)
+            | Self::Restore(peer)
+            | Self::Copy(peer)
             | Self::Sleep(peer)
             | Self::Wake(peer)
             | Self::Jump(peer, _)
             | Self::Drift(peer, _) => vec![*peer],
-            Self::Partition(_) | Self::Heal | Self::Links(_) | Self::GossipLoss(_) | Self::Relays(_) => {
-                vec![]
-            }
+            Self::Partition(_)
+            | Self::Heal
+            | Self::Links(_)
+            | Self::GossipLoss(_)
+            | Self::Relays(_)
+            | Self::Join => vec![],
         }
     }
 }
@@ -84,6 +122,24 @@ impl fmt::Display for Action {
             Self::Relays(relays) => write!(f, "{relays} relays"),
             Self::Kill(peer) => write!(f, "kill {peer}"),
             Self::Start(peer) => write!(f, "start {peer}"),
+            Self::Join => f.write_str("a device joins"),
+            Self::Leave(peer) => write!(f, "{peer} leaves for good"),
+            Self::Power(peer) => write!(f, "the power of {peer} fails"),
+            Self::PowerAfter(peer, operations) => {
+                write!(f, "the power of {peer} fails after {operations} operations of its disk")
+            }
+            Self::DiskFull(peer) => write!(f, "the disk of {peer} is full"),
+            Self::SyncFails(peer, operations) => {
+                write!(f, "a sync of {peer} fails after {operations} operations")
+            }
+            Self::DiskBreaks(peer, operations) => {
+                write!(f, "the disk of {peer} breaks after {operations} operations")
+            }
+            Self::MendDisk(peer) => write!(f, "the disk of {peer} is mended"),
+            Self::FlipBit(peer) => write!(f, "a bit flips on the disk of {peer}"),
+            Self::Backup(peer) => write!(f, "{peer} is backed up"),
+            Self::Restore(peer) => write!(f, "{peer} is restored"),
+            Self::Copy(peer) => write!(f, "{peer} is copied"),
             Self::Sleep(peer) => write!(f, "{peer} sleeps"),
             Self::Wake(peer) => write!(f, "{peer} wakes"),
             Self::Jump(peer, by_ms) => write!(f, "the clock of {peer} jumps {by_ms} ms"),

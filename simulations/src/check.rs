@@ -180,7 +180,8 @@ impl Checks {
             self.lost(at, &BTreeSet::new());
             return;
         };
-        match read::newest_events(peer.disk.reads(), space, usize::MAX) {
+        let Some(reads) = peer.disk.reads() else { return };
+        match read::newest_events(reads, space, usize::MAX) {
             Ok(events) => {
                 self.on_events(at, &events);
                 let there: BTreeSet<EventId> = events.iter().map(VerifiedEvent::id).collect();

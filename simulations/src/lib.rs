@@ -3,6 +3,7 @@
 pub mod action;
 mod agenda;
 pub mod chance;
+mod chaos;
 mod check;
 pub mod clock;
 pub mod disk;

@@ -1,6 +1,7 @@
 //! One simulated peer: what survives a restart of it, and what does not.
 
 use crate::clock::DeviceClock;
+use crate::disk::{Crash, Image, SimulatedDisk};
 use crate::network::{Arrival, PeerNo, StreamNo};
 use rand::Rng;
 use rand_chacha::ChaCha20Rng;
@@ -9,7 +10,8 @@ use reknit_engine::{
     Commits, Config, Effects, Engine, EngineError, Input, LinkContext, LinkId, Output, Reply, RequestId,
     SpaceInfo, SpaceNo, SpaceStatus,
 };
-use reknit_types::DeviceKey;
+use reknit_store::RedbStore;
+use reknit_types::{DeviceId, DeviceKey};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,18 +19,27 @@ use std::time::Duration;
 /// A device and the peer that runs on it.
 pub(crate) struct Peer {
     pub(crate) key: DeviceKey,
+    pub(crate) id: DeviceId,
     pub(crate) clock: DeviceClock,
     pub(crate) disk: Disk,
     pub(crate) state: State,
     /// How often it was started.
     pub(crate) sessions: u64,
     pub(crate) next_request: u64,
+    /// It is gone for good: nobody waits for it.
+    pub(crate) left: bool,
+    /// Its disk fails next because the power does.
+    pub(crate) loses_power: bool,
+    /// Its disk as it was when it was last backed up.
+    pub(crate) backup: Option<Image>,
 }
 
 /// What a peer keeps its data on.
 pub(crate) enum Disk {
     /// Memory that a crash does not touch.
     Memory(MemoryStore),
+    /// A simulated disk, and the store on it while it is open.
+    Redb(SimulatedDisk, Option<Box<RedbStore>>),
 }
 
 /// Whether a peer runs.
@@ -70,15 +81,43 @@ pub(crate) struct Round {
 }
 
 impl Disk {
-    pub(crate) fn reads(&self) -> &dyn Reads {
+    /// What is on it, as the peer sees it; `None` while the store is not open.
+    pub(crate) fn reads(&self) -> Option<&dyn Reads> {
         match self {
-            Self::Memory(store) => store,
+            Self::Memory(store) => Some(store),
+            Self::Redb(_, store) => store.as_deref().map(|store| store as &dyn Reads),
         }
     }
 
-    fn store(&mut self) -> &mut dyn Store {
+    fn store(&mut self) -> Option<&mut dyn Store> {
         match self {
-            Self::Memory(store) => store,
+            Self::Memory(store) => Some(store),
+            Self::Redb(_, store) => store.as_deref_mut().map(|store| store as &mut dyn Store),
+        }
+    }
+
+    fn open(&mut self) -> Result<(), String> {
+        match self {
+            Self::Memory(_) => {}
+            Self::Redb(disk, store) => {
+                *store = Some(Box::new(disk.open().map_err(|error| error.to_string())?));
+            }
+        }
+        Ok(())
+    }
+
+    /// The process that has it open ends without closing anything.
+    pub(crate) fn crash(&mut self, how: Crash) {
+        if let Self::Redb(disk, store) = self {
+            disk.crash(how);
+            *store = None;
+        }
+    }
+
+    pub(crate) fn simulated(&self) -> Option<&SimulatedDisk> {
+        match self {
+            Self::Memory(_) => None,
+            Self::Redb(disk, _) => Some(disk),
         }
     }
 }
@@ -86,15 +125,31 @@ impl Disk {
 impl Peer {
     pub(crate) fn new(key: DeviceKey, disk: Disk) -> Self {
         let clock = DeviceClock::default();
-        Self { key, clock, disk, state: State::Down("not started".to_owned()), sessions: 0, next_request: 1 }
+        Self {
+            id: key.id(),
+            key,
+            clock,
+            disk,
+            state: State::Down("not started".to_owned()),
+            sessions: 0,
+            next_request: 1,
+            left: false,
+            loses_power: false,
+            backup: None,
+        }
     }
 
     /// Starts over what is on the disk.
-    pub(crate) fn start(&mut self, rng: ChaCha20Rng) -> Result<(), EngineError> {
+    ///
+    /// # Errors
+    /// Why it does not start, in words.
+    pub(crate) fn start(&mut self, rng: ChaCha20Rng) -> Result<(), String> {
         self.sessions += 1;
         let device_name = format!("device {}", self.key.id().short());
         let config = Config { device: self.key.clone(), device_name, rng };
-        let engine = Engine::open(config, self.disk.reads())?;
+        self.disk.open()?;
+        let reads = self.disk.reads().ok_or("the store is closed")?;
+        let engine = Engine::open(config, reads).map_err(|error| error.to_string())?;
         self.state = State::Running(Box::new(Running {
             engine,
             commits: Commits::default(),
@@ -141,19 +196,19 @@ impl Peer {
         let now_ms = self.clock.now_ms(now);
         let mut effects = Effects::default();
         let mut round = Round { outputs: vec![], inputs: 0, batch_bytes: 0, durable: false, failed: None };
-        let handled = running.handle(now_ms, self.disk.reads(), &mut effects, &mut round.inputs);
+        let handled = running.handle(now_ms, self.disk.reads()?, &mut effects, &mut round.inputs);
         round.batch_bytes = effects.batch.bytes();
         round.durable = effects.durable;
         let outputs = &mut round.outputs;
-        let done = handled.and_then(|()| {
-            running
-                .commits
-                .commit(now, effects, &mut Committed(self.disk.store()), &mut |output| outputs.push(output))
-        });
-        let done = done.and_then(|()| match running.commits.due().filter(|due| *due <= now) {
-            Some(_) => running.commits.flush(&mut Committed(self.disk.store())),
-            None => Ok(()),
-        });
+        let mut ledger = Committed(self.disk.store()?);
+        let done = handled
+            .and_then(|()| {
+                running.commits.commit(now, effects, &mut ledger, &mut |output| outputs.push(output))
+            })
+            .and_then(|()| match running.commits.due().filter(|due| *due <= now) {
+                Some(_) => running.commits.flush(&mut ledger),
+                None => Ok(()),
+            });
         round.failed = done.err();
         Some(round)
     }
@@ -161,7 +216,7 @@ impl Peer {
     /// How a space stands, asked outside any round: nothing is changed by it.
     pub(crate) fn look(&mut self, now_ms: u64, space: SpaceNo) -> Option<Result<SpaceStatus, EngineError>> {
         let State::Running(running) = &mut self.state else { return None };
-        Some(inspect(&mut running.engine, self.disk.reads(), now_ms, space))
+        Some(inspect(&mut running.engine, self.disk.reads()?, now_ms, space))
     }
 
     /// As [`Peer::look`], at an engine that is built from the disk.
@@ -173,8 +228,8 @@ impl Peer {
     ) -> Option<Result<SpaceStatus, EngineError>> {
         self.running()?;
         let config = Config { device: self.key.clone(), device_name: String::new(), rng };
-        let opened = Engine::open(config, self.disk.reads());
-        Some(opened.and_then(|mut engine| inspect(&mut engine, self.disk.reads(), now_ms, space)))
+        let reads = self.disk.reads()?;
+        Some(Engine::open(config, reads).and_then(|mut engine| inspect(&mut engine, reads, now_ms, space)))
     }
 
     /// When it wants to be called again although nothing comes.

@@ -1,6 +1,8 @@
 //! Running a scenario under a seed.
 
 use crate::action::Action;
+use crate::chance::Chance;
+use crate::chaos;
 use crate::outcome::{Failure, Outcome};
 use crate::scenario::Scenario;
 use crate::sim::{Ran, Sim};
@@ -17,14 +19,11 @@ pub fn run(scenario: &Scenario, seed: u64) -> Outcome {
     if let Some(degree) = scenario.degree {
         sim = sim.degree(degree);
     }
-    for (time, action) in actions(scenario) {
+    for (time, action) in actions(scenario, seed) {
         sim = sim.at(time, action);
     }
     let mut ran = sim.run(|world| {
         world.employ(&scenario.people, seconds(scenario.seconds));
-        if let Some(chaos) = &scenario.chaos {
-            world.unleash(chaos, seconds(scenario.seconds));
-        }
         world.pass(seconds(scenario.seconds)).map_err(AskError::from)
     });
     let settled = ran.converge();
@@ -32,8 +31,12 @@ pub fn run(scenario: &Scenario, seed: u64) -> Outcome {
 }
 
 /// Everything that a scenario plans, in order.
-fn actions(scenario: &Scenario) -> Vec<(Duration, Action)> {
+fn actions(scenario: &Scenario, seed: u64) -> Vec<(Duration, Action)> {
     let mut actions = vec![];
+    if let Some(chaos) = &scenario.chaos {
+        let planned = chaos::plan(scenario, chaos, &mut Chance::new(seed).stream("chaos", 0));
+        actions.extend(planned.into_iter().map(|(time, action)| (seconds(time), action)));
+    }
     for planned in &scenario.at {
         actions.extend(planned.actions.iter().map(|action| (seconds(planned.time), action.clone())));
     }

@@ -67,7 +67,7 @@ fn broken(world: &World, rule: &'static str, what: String) -> Violation {
 /// Those who are to be equal.
 fn honest(world: &World) -> Vec<PeerNo> {
     let all = 0..world.peers();
-    all.filter(|peer| !world.checks.is_hostile(*peer) && !world.is_away(*peer)).collect()
+    all.filter(|peer| !world.checks.is_hostile(*peer) && !world.has_left(*peer)).collect()
 }
 
 fn are_equal(world: &mut World) -> bool {

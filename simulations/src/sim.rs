@@ -119,6 +119,7 @@ impl Sim {
         let founder = world.add_peer();
         world.create(founder)?;
         let ticket = world.invite(founder, Role::Writer)?;
+        world.ticket = Some(ticket.clone());
         let mut joins = vec![];
         for peer in 1..self.peers {
             world.add_peer();
@@ -177,7 +178,7 @@ impl Ran {
             }
             Ok(()) => {}
         }
-        self.world.act(&Action::Heal);
+        self.world.restore_order();
         settle(&mut self.world, &self.budget)
     }
 

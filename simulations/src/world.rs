@@ -3,6 +3,7 @@
 mod acting;
 mod asking;
 mod connections;
+mod disks;
 mod gossip;
 mod rounds;
 mod scripted;
@@ -14,12 +15,14 @@ use crate::action::Action;
 use crate::agenda::Agenda;
 use crate::chance::Chance;
 use crate::check::Checks;
+use crate::disk::SimulatedDisk;
 use crate::link::Link;
 use crate::network::{Arrival, ConnNo, Network, PeerNo};
 use crate::outcome::Timeline;
 use crate::peer::{Disk, Peer};
 use crate::trace::Trace;
 use rand_chacha::ChaCha8Rng;
+use reknit_access::Ticket;
 use reknit_engine::store::MemoryStore;
 use reknit_types::{DeviceId, DeviceKey};
 use std::collections::BTreeMap;
@@ -42,6 +45,8 @@ pub struct World {
     gossiped: u64,
     disks: Disks,
     shifts: Vec<scripted::Shift>,
+    /// The ticket that devices join with.
+    pub(crate) ticket: Option<Ticket>,
     pub(crate) timeline: Timeline,
     sample_gap: Duration,
 }
@@ -171,6 +176,7 @@ impl World {
             gossiped: 0,
             disks,
             shifts: vec![],
+            ticket: None,
             timeline: Timeline::default(),
             sample_gap: scripted::SAMPLE_GAP,
         }
@@ -188,7 +194,7 @@ impl World {
 
     /// The device of a peer.
     pub fn device(&self, peer: PeerNo) -> DeviceId {
-        self.peers[peer].key.id()
+        self.peers[peer].id
     }
 
     /// What was carried so far.
@@ -205,12 +211,21 @@ impl World {
     pub fn add_peer(&mut self) -> PeerNo {
         let no = self.peers.len();
         let key = DeviceKey::from_seed(&self.chance.bytes("device", no as u64));
+        let disk = match self.disks {
+            Disks::Memory => Disk::Memory(MemoryStore::new()),
+            Disks::Redb => Disk::Redb(SimulatedDisk::new(self.disk_seed(no)), None),
+        };
         self.numbers.insert(key.id(), no);
-        self.peers.push(Peer::new(key, Disk::Memory(MemoryStore::new())));
+        self.install(Peer::new(key, disk));
+        no
+    }
+
+    fn install(&mut self, peer: Peer) {
+        let no = self.peers.len();
+        self.peers.push(peer);
         self.network.add_peer();
         self.checks.add_peer();
         self.start(no);
-        no
     }
 
     pub(crate) fn plan(&mut self, at: Duration, step: Action) {

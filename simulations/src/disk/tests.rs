@@ -214,9 +214,11 @@ fn what_a_failed_sync_left_behind_no_later_sync_writes() {
         let shown = content(&handle);
         disk.crash(Crash::Power);
         let found = disk.image().bytes(FileName::Store);
-        assert!(found[..PAGE_BYTES].chunks(SECTOR_BYTES).all(|sector| {
-            sector.iter().all(|byte| *byte == 1) || sector.iter().all(|byte| *byte == 2)
-        }));
+        assert!(
+            found[..PAGE_BYTES].chunks(SECTOR_BYTES).all(|sector| {
+                sector.iter().all(|byte| *byte == 1) || sector.iter().all(|byte| *byte == 2)
+            })
+        );
         lost += u32::from(found[..PAGE_BYTES].contains(&1));
         kept += u32::from(found[..PAGE_BYTES].contains(&2));
         hidden += u32::from(shown != found);
@@ -261,7 +263,8 @@ fn a_flip_changes_one_bit_that_was_synced() {
         files.insert(flip.file);
         for file in [FileName::Store, FileName::Journal] {
             let (before, after) = (before.bytes(file), disk.image().bytes(file));
-            let changed: Vec<_> = before.iter().zip(&after).enumerate().filter(|(_, (a, b))| a != b).collect();
+            let changed: Vec<_> =
+                before.iter().zip(&after).enumerate().filter(|(_, (a, b))| a != b).collect();
             match changed[..] {
                 [] => assert_ne!(file, flip.file),
                 [(byte, (from, to))] => {
@@ -303,7 +306,12 @@ fn the_same_seed_gives_the_same_accidents() {
             disk.crash(if number % 4 == 0 { Crash::Process } else { Crash::Power });
             drop(store);
             let image = disk.image();
-            trace.push((outcome, image.bytes(FileName::Store), image.bytes(FileName::Journal), disk.counters()));
+            trace.push((
+                outcome,
+                image.bytes(FileName::Store),
+                image.bytes(FileName::Journal),
+                disk.counters(),
+            ));
         }
         (trace, disk.flip_bit())
     };
@@ -320,7 +328,10 @@ fn no_accident_costs_a_store_a_durable_commit_or_leaves_a_part_of_one() {
         for round in 0..5 {
             let mut store = disk.open().unwrap_or_else(|error| panic!("seed {seed}: {error:?}"));
             let found = whole_commits(&store);
-            assert!((durable..=made).contains(&found), "seed {seed}, {round}: {durable}..={made}, found {found}");
+            assert!(
+                (durable..=made).contains(&found),
+                "seed {seed}, {round}: {durable}..={made}, found {found}"
+            );
             made = found;
             // A store that was opened has not promised what it found.
             if chance.random_bool(0.8) {
@@ -421,7 +432,11 @@ fn whole_commits(store: &RedbStore) -> u64 {
     let last = last.try_into().map_or(0, u64::from_be_bytes);
     for number in 1..=last {
         let key = number.to_be_bytes();
-        assert_eq!(store.get(Table::Log, &key).expect("a read"), Some(log_value(number)), "{number} of {last}");
+        assert_eq!(
+            store.get(Table::Log, &key).expect("a read"),
+            Some(log_value(number)),
+            "{number} of {last}"
+        );
         let row = store.get(Table::Rows, &key).expect("a read");
         assert_eq!(row, Some(number.to_le_bytes().to_vec()), "{number} of {last}");
     }

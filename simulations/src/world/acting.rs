@@ -2,8 +2,10 @@
 
 use super::World;
 use crate::action::Action;
+use crate::disk::Crash;
 use crate::network::PeerNo;
 use crate::outcome::Mark;
+use rand::seq::IndexedRandom;
 
 impl World {
     /// Does this now.
@@ -26,10 +28,22 @@ impl World {
             Action::Relays(relays) => self.network.reach.set_relays(*relays),
             Action::Kill(peer) => {
                 if self.peers[*peer].running().is_some() {
-                    self.end(*peer, "killed");
+                    self.end(*peer, "killed", Crash::Process);
                 }
             }
             Action::Start(peer) => self.on_restart(*peer),
+            Action::Join => self.join_one(),
+            Action::Leave(peer) => self.leave(*peer),
+            Action::Power(_)
+            | Action::PowerAfter(..)
+            | Action::DiskFull(_)
+            | Action::SyncFails(..)
+            | Action::DiskBreaks(..)
+            | Action::MendDisk(_)
+            | Action::FlipBit(_)
+            | Action::Backup(_)
+            | Action::Restore(_)
+            | Action::Copy(_) => self.act_on_disk(action),
             Action::Sleep(peer) => self.sleep(*peer),
             Action::Wake(peer) => self.wake(*peer),
             Action::Jump(peer, by_ms) => {
@@ -41,6 +55,40 @@ impl World {
                 let now = self.now;
                 self.peers[*peer].clock.drift(now, *ppm);
                 self.clock_changed(*peer);
+            }
+        }
+    }
+
+    /// A new device joins with the ticket that everybody had, and gets to know a few who are up.
+    fn join_one(&mut self) {
+        let Some(ticket) = self.ticket.clone() else { return };
+        let there: Vec<PeerNo> = (0..self.peers()).filter(|peer| self.peers[*peer].acts()).collect();
+        let peer = self.add_peer();
+        let known: Vec<PeerNo> = there.sample(&mut self.network_rng, KNOWN_AT_FIRST).copied().collect();
+        known.into_iter().for_each(|other| self.introduce(other, peer));
+        self.begin_join(peer, &ticket);
+    }
+
+    fn leave(&mut self, peer: PeerNo) {
+        if self.peers[peer].running().is_some() {
+            self.end(peer, "left", Crash::Process);
+        }
+        self.peers[peer].left = true;
+    }
+
+    /// Everything that was broken is whole again, and everybody who has not left runs and is awake.
+    pub(crate) fn restore_order(&mut self) {
+        self.act(&Action::Heal);
+        self.act(&Action::GossipLoss(0.0));
+        for peer in (0..self.peers()).filter(|peer| !self.peers[*peer].left).collect::<Vec<_>>() {
+            self.peers[peer].loses_power = false;
+            if let Some(disk) = self.peers[peer].disk.simulated() {
+                disk.mend();
+            }
+            if self.peers[peer].running().is_none() {
+                self.act(&Action::Start(peer));
+            } else if !self.peers[peer].acts() {
+                self.act(&Action::Wake(peer));
             }
         }
     }
@@ -76,3 +124,6 @@ impl World {
         }
     }
 }
+
+/// Peers that a new device gets to know at first.
+const KNOWN_AT_FIRST: usize = 3;

@@ -4,7 +4,7 @@ use super::{Violation, World};
 use crate::network::PeerNo;
 use reknit_access::{Role, Ticket};
 use reknit_engine::read::{self, Entity, Page};
-use reknit_engine::store::{Durability, Reads};
+use reknit_engine::store::{Durability, Reads, StoreError};
 use reknit_engine::{
     EngineError, Input, MemberInfo, Reply, RequestId, Run, SpaceInfo, SpaceNo, SpaceStatus, Tx, TxError,
 };
@@ -119,9 +119,9 @@ impl World {
         self.peers[peer].look(now_ms, HOME).ok_or(AskError::NotRunning { peer })?.map_err(AskError::Refused)
     }
 
-    /// Whether a peer is not expected to be reached: it is down, asleep, or has left.
-    pub(crate) fn is_away(&self, peer: PeerNo) -> bool {
-        !self.peers[peer].acts()
+    /// Whether nobody waits for a peer any more.
+    pub(crate) fn has_left(&self, peer: PeerNo) -> bool {
+        self.peers[peer].left
     }
 
     /// Why a peer does not run; none if it does.
@@ -132,9 +132,12 @@ impl World {
         }
     }
 
-    /// What is on the disk of a peer, whether it runs or not.
-    pub fn reads(&self, peer: PeerNo) -> &dyn Reads {
-        self.peers[peer].disk.reads()
+    /// What is on the disk of a peer.
+    ///
+    /// # Errors
+    /// [`EngineError::Store`] while its store is not open.
+    pub fn reads(&self, peer: PeerNo) -> Result<&dyn Reads, EngineError> {
+        self.peers[peer].disk.reads().ok_or(EngineError::Store(StoreError::Closed))
     }
 
     /// What is known of the space at a peer that runs.
@@ -157,7 +160,7 @@ impl World {
         collection: &Name,
         id: EntityId,
     ) -> Result<Option<Entity>, EngineError> {
-        read::entity(self.reads(peer), HOME, collection, id)
+        read::entity(self.reads(peer)?, HOME, collection, id)
     }
 
     /// Every entity of a collection that is not deleted, as a peer has it.
@@ -165,7 +168,7 @@ impl World {
     /// # Errors
     /// As for [`World::entity`].
     pub fn entities(&self, peer: PeerNo, collection: &Name) -> Result<Vec<Entity>, EngineError> {
-        read::entities(self.reads(peer), HOME, collection, Page::ALL)
+        read::entities(self.reads(peer)?, HOME, collection, Page::ALL)
     }
 
     /// Everything in the space at a peer: every entity of every collection, deleted ones too.
@@ -173,7 +176,7 @@ impl World {
     /// # Errors
     /// As for [`World::entity`].
     pub fn contents(&self, peer: PeerNo) -> Result<Vec<Entity>, EngineError> {
-        let (reads, page) = (self.reads(peer), Page { deleted: true, ..Page::ALL });
+        let (reads, page) = (self.reads(peer)?, Page { deleted: true, ..Page::ALL });
         let mut contents = vec![];
         for collection in read::collections(reads, HOME)? {
             contents.extend(read::entities(reads, HOME, &collection, page)?);
@@ -191,7 +194,7 @@ impl World {
 
     pub(crate) fn newest(&self, peer: PeerNo, count: usize) -> Result<Vec<VerifiedEvent>, EngineError> {
         match self.space(peer) {
-            Some(space) => read::newest_events(self.reads(peer), space, count),
+            Some(space) => read::newest_events(self.reads(peer)?, space, count),
             None => Ok(vec![]),
         }
     }

@@ -5,6 +5,7 @@ use crate::link::{HANDSHAKE_MAX, IDLE_MAX, PROBE_FIRST, handshake};
 use crate::network::{ConnNo, PeerNo, Reach, Route};
 use rand::RngExt;
 use reknit_engine::Input;
+use reknit_types::DeviceId;
 use std::time::Duration;
 
 impl World {
@@ -21,6 +22,12 @@ impl World {
         self.network.want(a, b);
         self.dial_soon(a, b, Duration::ZERO);
         self.dial_soon(b, a, Duration::ZERO);
+    }
+
+    /// Which of the peers that one is connected with has this device's key. A copied device is reached under one name with
+    /// its original.
+    pub(super) fn reached_as(&self, peer: PeerNo, device: DeviceId) -> Option<PeerNo> {
+        self.network.connected(peer).find(|other| self.device(*other) == device)
     }
 
     fn dial_soon(&mut self, from: PeerNo, to: PeerNo, wait: Duration) {
@@ -90,8 +97,10 @@ impl World {
             return self.dial_failed(from, to);
         }
         self.dialled(from, to);
-        let (fresh_from, fresh_to) =
-            (self.network.newest_conn(from, to).is_none(), self.network.newest_conn(to, from).is_none());
+        let (fresh_from, fresh_to) = (
+            self.reached_as(from, self.device(to)).is_none(),
+            self.reached_as(to, self.device(from)).is_none(),
+        );
         self.network.add_conn(from, to, relay);
         self.trace.note(self.now, format_args!("{from} connects to {to}"));
         for (at, other, fresh) in [(from, to, fresh_from), (to, from, fresh_to)] {
@@ -164,8 +173,11 @@ impl World {
         }
         for side in [0, 1] {
             let (at, other) = (conn.ends[side], conn.ends[1 - side]);
-            if conn.gone != Some(at) && self.network.detach(no, at, other) {
-                let device = self.device(other);
+            let device = self.device(other);
+            if conn.gone != Some(at)
+                && self.network.detach(no, at, other)
+                && self.reached_as(at, device).is_none()
+            {
                 self.input(at, Input::Disconnected { device });
             }
         }

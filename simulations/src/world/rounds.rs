@@ -1,6 +1,7 @@
 //! Rounds of engines: what goes in, and what becomes of what comes out.
 
 use super::{HOME, Step, World};
+use crate::disk::Crash;
 use crate::network::PeerNo;
 use crate::peer::{Round, State, session_rng};
 use reknit_engine::{EngineError, Input, Notice, Output, Reply, SpaceStatus};
@@ -19,14 +20,15 @@ impl World {
             }
             Err(error) => {
                 self.trace.note(self.now, format_args!("{peer} does not start: {error}"));
-                self.peers[peer].state = State::Down(error.to_string());
+                self.peers[peer].state = State::Down(error);
+                self.peers[peer].disk.crash(Crash::Process);
                 self.agenda.plan(self.now + RESTART_AFTER, Step::Restart(peer));
             }
         }
     }
 
     pub(super) fn on_restart(&mut self, peer: PeerNo) {
-        if self.peers[peer].running().is_none() {
+        if self.peers[peer].running().is_none() && !self.peers[peer].left {
             self.start(peer);
         }
     }
@@ -82,13 +84,23 @@ impl World {
         }
         self.checks.after_round(peer, &self.peers[peer]);
         if self.checks.draws(LOOK_ONE_IN) {
-            self.checks.look(peer, self.peers[peer].disk.reads());
+            if let Some(reads) = self.peers[peer].disk.reads() {
+                self.checks.look(peer, reads);
+            }
         }
         if self.checks.draws(REBUILD_ONE_IN) {
             self.compare_rebuilt(peer);
         }
         if let Some(error) = failed {
-            return self.stop(peer, &error.to_string());
+            // A failed commit stops the peer. Where the power was to fail, that is what happened.
+            let how =
+                if std::mem::take(&mut self.peers[peer].loses_power) { Crash::Power } else { Crash::Process };
+            if how == Crash::Power
+                && let Some(disk) = self.peers[peer].disk.simulated()
+            {
+                disk.mend();
+            }
+            return self.stop(peer, &error.to_string(), how);
         }
         let wakes_at = self.peers[peer].wakes_at(now);
         let Some(running) = self.peers[peer].running_mut() else { return };
@@ -176,15 +188,16 @@ impl World {
     }
 
     /// A peer ends, and is started again a little later, as whoever supervises it would.
-    pub(super) fn stop(&mut self, peer: PeerNo, why: &str) {
-        self.end(peer, why);
+    pub(super) fn stop(&mut self, peer: PeerNo, why: &str, how: Crash) {
+        self.end(peer, why, how);
         self.agenda.plan(self.now + RESTART_AFTER, Step::Restart(peer));
     }
 
     /// A peer ends and stays down. Others notice in time.
-    pub(super) fn end(&mut self, peer: PeerNo, why: &str) {
+    pub(super) fn end(&mut self, peer: PeerNo, why: &str, how: Crash) {
         self.trace.note(self.now, format_args!("{peer} stops: {why}"));
         self.peers[peer].state = State::Down(why.to_owned());
+        self.peers[peer].disk.crash(how);
         self.leave_connections(peer);
     }
 }

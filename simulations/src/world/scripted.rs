@@ -4,7 +4,6 @@ use super::{Step, World};
 use crate::network::PeerNo;
 use crate::outcome::{EventSeen, PeerSample, Sample, Standing, Timeline};
 use crate::people::Person;
-use crate::scenario::Chaos;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -51,9 +50,6 @@ impl World {
         self.shifts[number].rng = rng;
         self.plan_work(number, self.now);
     }
-
-    /// Faults happen by chance for so long, from now on.
-    pub(crate) fn unleash(&mut self, _chaos: &Chaos, _longest: Duration) {}
 
     /// Notes how every peer stands, and again after a while.
     pub(super) fn sample(&mut self) {

@@ -13,7 +13,7 @@ impl World {
         link: LinkId,
         (device, opening, context): (DeviceId, Opening, LinkContext),
     ) {
-        let conn = self.numbers.get(&device).and_then(|other| self.network.newest_conn(peer, *other));
+        let conn = self.reached_as(peer, device).and_then(|other| self.network.newest_conn(peer, other));
         let Some(conn) = conn else {
             return self.input(peer, Input::Closed { link, why: "not connected".to_owned() });
         };
