@@ -55,7 +55,15 @@ pub(crate) fn settle(world: &mut World, budget: &Budget) -> Result<Settled, Viol
         let what = format!("{} bytes, {most} were allowed", settled.traffic.bytes);
         return Err(broken(world, "within-bytes", what));
     }
-    world.pass(RECEIPTS_WAIT)?;
+    let mut next = world.now();
+    world.pass_until(RECEIPTS_WAIT, |world| {
+        if world.now() < next {
+            return false;
+        }
+        next = world.now() + LOOK_FOR_RECEIPTS_EVERY;
+        receipts(world).is_ok()
+    })?;
+    receipts(world)?;
     agree(world)?;
     Ok(settled)
 }
@@ -118,12 +126,13 @@ fn agree(world: &mut World) -> Result<(), Violation> {
             }
         }
     }
-    receipts(world, &peers)
+    Ok(())
 }
 
 /// Whoever is connected knows that the other is equal, and nobody has a reason not to be.
-fn receipts(world: &mut World, peers: &[PeerNo]) -> Result<(), Violation> {
-    for peer in peers {
+fn receipts(world: &mut World) -> Result<(), Violation> {
+    let peers = honest(world);
+    for peer in &peers {
         let status = look(world, *peer)?;
         for other in peers.iter().filter(|other| **other != *peer) {
             let device = world.device(*other);
@@ -180,5 +189,6 @@ impl View {
 
 /// How often to look whether peers are equal.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
-/// Receipts follow a moment of quiet.
-const RECEIPTS_WAIT: Duration = Duration::from_secs(5);
+/// Receipts follow a moment of quiet, once connections that died unnoticed are found dead.
+const RECEIPTS_WAIT: Duration = Duration::from_secs(30);
+const LOOK_FOR_RECEIPTS_EVERY: Duration = Duration::from_millis(500);

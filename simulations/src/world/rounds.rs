@@ -83,14 +83,6 @@ impl World {
             self.release(peer, output);
         }
         self.checks.after_round(peer, &self.peers[peer]);
-        if self.checks.draws(LOOK_ONE_IN) {
-            if let Some(reads) = self.peers[peer].disk.reads() {
-                self.checks.look(peer, reads);
-            }
-        }
-        if self.checks.draws(REBUILD_ONE_IN) {
-            self.compare_rebuilt(peer);
-        }
         if let Some(error) = failed {
             // A failed commit stops the peer. Where the power was to fail, that is what happened.
             let how =
@@ -101,6 +93,14 @@ impl World {
                 disk.mend();
             }
             return self.stop(peer, &error.to_string(), how);
+        }
+        if self.checks.draws(LOOK_ONE_IN) {
+            if let Some(reads) = self.peers[peer].disk.reads() {
+                self.checks.look(peer, reads);
+            }
+        }
+        if self.checks.draws(REBUILD_ONE_IN) {
+            self.compare_rebuilt(peer);
         }
         let wakes_at = self.peers[peer].wakes_at(now);
         let Some(running) = self.peers[peer].running_mut() else { return };
