@@ -12,6 +12,7 @@ mod network;
 pub mod outcome;
 mod peer;
 pub mod people;
+mod prepared;
 mod run;
 pub mod scenario;
 mod settled;

@@ -20,6 +20,7 @@ use crate::link::Link;
 use crate::network::{Arrival, ConnNo, Network, PeerNo};
 use crate::outcome::Timeline;
 use crate::peer::{Disk, Peer};
+use crate::prepared::Prepared;
 use crate::trace::Trace;
 use rand_chacha::ChaCha8Rng;
 use reknit_access::Ticket;
@@ -44,6 +45,7 @@ pub struct World {
     numbers: BTreeMap<DeviceId, PeerNo>,
     gossiped: u64,
     disks: Disks,
+    prepared: Prepared,
     shifts: Vec<scripted::Shift>,
     /// The ticket that devices join with.
     pub(crate) ticket: Option<Ticket>,
@@ -175,6 +177,7 @@ impl World {
             numbers: BTreeMap::new(),
             gossiped: 0,
             disks,
+            prepared: Prepared::default(),
             shifts: vec![],
             ticket: None,
             timeline: Timeline::default(),

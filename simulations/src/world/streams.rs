@@ -155,7 +155,7 @@ impl World {
         self.traffic.bytes += bytes.len() as u64;
         let Some(running) = self.peers[to].running() else { return };
         let Some(context) = running.contexts.get(&link) else { return };
-        let incoming = Incoming::prepare(bytes, context);
+        let incoming = self.prepared.prepare(bytes, context);
         self.trace.note(self.now, format_args!("{to} gets {} B: {}", bytes.len(), kind(&incoming)));
         if let Incoming::Events { events, .. } = &incoming {
             self.traffic.events += events.len() as u64;
