@@ -2,7 +2,7 @@ use std::{
     io,
     ops::Bound,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
 };
@@ -14,12 +14,24 @@ use redb::{BackendError, StorageBackend};
 /// redb writes its magic number last when it creates a file, and refuses a file without it. A process killed in
 /// between would so leave a file that nothing opens. Such a file holds nothing, so it is emptied and begun again.
 /// This happens in the first call of `len`, which redb makes with the file locked.
+///
+/// After a failed sync, systems take for written what they could not write: reads show it from the page cache, and no
+/// later sync writes it. redb commits in one phase while it compacts, and would, opened again, believe a header that
+/// names pages which go with the next power loss. So the header of the last good sync is put back.
 #[derive(Debug)]
 pub(crate) struct Disk<B> {
     below: B,
+    header: Mutex<Header>,
     bytes: Arc<AtomicU64>,
     opened: AtomicBool,
     switch: Switch,
+}
+
+/// The first bytes of the file. Empty until there are some.
+#[derive(Debug, Default)]
+struct Header {
+    written: Vec<u8>,
+    synced: Vec<u8>,
 }
 
 /// Turns a [`Disk`] off for good: whatever redb still writes then fails, as if the process had ended.
@@ -38,7 +50,13 @@ impl Switch {
 
 impl<B: StorageBackend> Disk<B> {
     pub(crate) fn new(below: B) -> Self {
-        Self { below, bytes: Arc::default(), opened: AtomicBool::new(false), switch: Switch::default() }
+        Self {
+            below,
+            header: Mutex::default(),
+            bytes: Arc::default(),
+            opened: AtomicBool::new(false),
+            switch: Switch::default(),
+        }
     }
 
     /// What turns this disk off.
@@ -49,6 +67,22 @@ impl<B: StorageBackend> Disk<B> {
     /// The length of the file, kept up to date.
     pub(crate) fn bytes(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.bytes)
+    }
+
+    fn with_header(&self, then: impl FnOnce(&mut Header)) {
+        then(&mut self.header.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// As far as the disk still works. What failed is reported in any case.
+    fn put_header_back(&self) {
+        self.with_header(|header| {
+            if !header.synced.is_empty() && header.synced != header.written {
+                let outcome = self.below.write(0, &header.synced).and_then(|()| self.below.sync_data());
+                if let Err(error) = outcome {
+                    tracing::warn!(%error, "could not put the header of the last good sync back");
+                }
+            }
+        });
     }
 
     fn holds_nothing(&self, bytes: u64) -> io::Result<bool> {
@@ -68,9 +102,14 @@ impl<B: StorageBackend> Disk<B> {
 impl<B: StorageBackend> StorageBackend for Disk<B> {
     fn len(&self) -> io::Result<u64> {
         let mut bytes = self.below.len()?;
-        if !self.opened.swap(true, Relaxed) && self.holds_nothing(bytes)? {
-            self.below.set_len(0)?;
-            bytes = 0;
+        if !self.opened.swap(true, Relaxed) {
+            if self.holds_nothing(bytes)? {
+                self.below.set_len(0)?;
+                bytes = 0;
+            }
+            let mut header = vec![0; if bytes < HEADER_BYTES { 0 } else { HEADER_PLACE }];
+            self.below.read(0, &mut header)?;
+            self.with_header(|kept| *kept = Header { written: header.clone(), synced: header });
         }
         self.bytes.store(bytes, Relaxed);
         Ok(bytes)
@@ -89,12 +128,23 @@ impl<B: StorageBackend> StorageBackend for Disk<B> {
 
     fn sync_data(&self) -> io::Result<()> {
         self.switch.check()?;
-        self.below.sync_data()
+        let outcome = self.below.sync_data();
+        match &outcome {
+            Ok(()) => self.with_header(|header| header.synced.clone_from(&header.written)),
+            Err(_) => self.put_header_back(),
+        }
+        outcome
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         self.switch.check()?;
-        self.below.write(offset, data)
+        self.below.write(offset, data)?;
+        // redb writes its header as a whole.
+        if offset == 0 {
+            let header = data.get(..HEADER_PLACE).unwrap_or(data);
+            self.with_header(|kept| kept.written = header.to_vec());
+        }
+        Ok(())
     }
 
     fn close(&self) -> io::Result<()> {
@@ -131,6 +181,7 @@ const MAGIC_BYTES: u64 = 9;
 
 /// redb's header: of a new file, all that is not zero.
 const HEADER_BYTES: u64 = 512;
+const HEADER_PLACE: usize = 512;
 
 /// A file longer than this was past its creation. redb creates files of a little over 1 MiB.
 const NEWBORN_BYTES_MAX: u64 = 8 * 1024 * 1024;

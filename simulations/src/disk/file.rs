@@ -55,9 +55,9 @@ impl File {
     /// A file on the platter with these bytes.
     pub(super) fn of_bytes(bytes: &[u8]) -> Self {
         let pages = bytes.chunks(PAGE_BYTES).map(|chunk| {
-            let mut page = vec![0; PAGE_BYTES];
-            page.iter_mut().zip(chunk).for_each(|(to, from)| *to = *from);
-            chunk.iter().any(|byte| *byte != 0).then(|| page.into())
+            let mut page = chunk.to_vec();
+            page.resize(PAGE_BYTES, 0);
+            (page != ZEROS).then(|| page.into())
         });
         Self::of_pages(pages.collect(), bytes.len() as u64)
     }
@@ -155,7 +155,7 @@ impl File {
 
     /// The pages that are not zeros throughout. A page of zeros may be one that was written for its room only.
     pub(super) fn pages_in_use(&self) -> impl Iterator<Item = usize> {
-        let in_use = |page: &Page| page.as_ref().is_some_and(|page| page.iter().any(|byte| *byte != 0));
+        let in_use = |page: &Page| page.as_deref().is_some_and(|page| *page != ZEROS);
         self.pages.iter().enumerate().filter(move |(_, page)| in_use(page)).map(|(index, _)| index)
     }
 
@@ -223,6 +223,7 @@ fn place(bytes: u64) -> io::Result<usize> {
     usize::try_from(bytes).map_err(|_| ErrorKind::FileTooLarge.into())
 }
 
+const ZEROS: [u8; PAGE_BYTES] = [0; PAGE_BYTES];
 const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024 * 1024;
 
 /// Changes of pages and lengths after which a file is written back unasked: 256 MiB of pages.

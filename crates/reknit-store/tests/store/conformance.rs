@@ -2,12 +2,12 @@
 
 use std::ops::Bound;
 
-use crate::disk::SimulatedDisk;
 use proptest::prelude::*;
 use reknit_engine::store::{
     Durability, Store, Table,
     conformance::{Step, Subject, agrees_with_the_model, every_rule},
 };
+use reknit_sim::disk::SimulatedDisk;
 use reknit_store::{Options, RedbStore};
 use tempfile::TempDir;
 

@@ -1,9 +1,9 @@
 //! What a full disk, a broken one and a power loss leave behind.
 
-use crate::disk::{Fault, Name, SimulatedDisk};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use reknit_engine::store::{Batch, Durability, Reads, Store, StoreError, Table};
+use reknit_sim::disk::{Crash, Fault, FileName, Image, SimulatedDisk};
 use reknit_store::{OpenError, RedbStore};
 
 #[test]
@@ -14,6 +14,31 @@ fn a_disk_that_fills_at_any_write_stops_the_store_and_costs_no_acknowledged_comm
 #[test]
 fn a_disk_that_breaks_at_any_write_stops_the_store_and_costs_no_acknowledged_commit() {
     fails_at_every_operation(Fault::Broken, |error| matches!(error, StoreError::Io(_)));
+}
+
+#[test]
+fn a_failed_sync_stops_the_store_and_costs_no_acknowledged_commit() {
+    fails_at_every_operation(Fault::SyncFails, |error| matches!(error, StoreError::Io(_)));
+}
+
+#[test]
+fn what_a_failed_sync_of_a_compaction_left_behind_is_not_believed_after_a_reopening() {
+    let mut failures = 0;
+    for seed in 0..FAILED_SYNCS {
+        let disk = SimulatedDisk::new(seed);
+        let mut store = disk.open().expect("the store opens");
+        for number in 1..=COMMITS {
+            store.commit(batch(number), Durability::Durable).expect("the disk works");
+        }
+        disk.fail(Fault::SyncFails, seed % 30);
+        failures += u64::from(store.compact().is_err());
+        drop(store);
+        // Opened from the page cache, and then from the platter.
+        assert_eq!(whole_commits(&disk.open().expect("the store opens")), COMMITS, "seed {seed}");
+        disk.crash(Crash::Power);
+        assert_eq!(whole_commits(&disk.open().expect("the store opens")), COMMITS, "seed {seed}");
+    }
+    assert!(failures > FAILED_SYNCS / 10, "{failures}");
 }
 
 #[test]
@@ -41,13 +66,14 @@ fn a_power_loss_costs_no_durable_commit_and_never_a_part_of_one() {
             }
             if chance.random_bool(0.3) {
                 // The commit that the power loss interrupts.
-                disk.fail_after(chance.random_range(0..20), Fault::Broken);
+                disk.fail(Fault::Broken, chance.random_range(0..20));
                 made += 1;
                 if store.commit(batch(made), Durability::Durable).is_ok() {
                     durable = made;
                 }
             }
-            disk.lose_power();
+            disk.crash(Crash::Power);
+            disk.mend();
         }
     }
 }
@@ -56,9 +82,10 @@ fn a_power_loss_costs_no_durable_commit_and_never_a_part_of_one() {
 fn a_power_loss_while_the_file_is_made_leaves_one_that_opens() {
     for seed in 0..POWER_LOSSES {
         let disk = SimulatedDisk::new(seed);
-        disk.fail_after(seed % 24, Fault::Broken);
+        disk.fail(Fault::Broken, seed % 24);
         let made = disk.open().is_ok();
-        disk.lose_power();
+        disk.crash(Crash::Power);
+        disk.mend();
         let mut store = disk.open().unwrap_or_else(|error| panic!("seed {seed}, made: {made}: {error:?}"));
         store.commit(batch(1), Durability::Durable).expect("the disk works");
         assert_eq!(whole_commits(&store), 1);
@@ -71,7 +98,7 @@ fn a_close_makes_fast_commits_durable() {
     let mut store = disk.open().expect("the store opens");
     store.commit(batch(1), Durability::Fast).expect("a commit");
     drop(store);
-    disk.lose_power();
+    disk.crash(Crash::Power);
     assert_eq!(whole_commits(&disk.open().expect("the store opens")), 1);
 }
 
@@ -82,7 +109,7 @@ fn fast_commits_are_made_durable_before_they_pile_up() {
     let mut large = batch(1);
     large.put(Table::Snapshots, b"large", vec![7; reknit_engine::store::VALUE_BYTES_MAX]);
     store.commit(large, Durability::Fast).expect("a commit");
-    disk.lose_power();
+    disk.crash(Crash::Power);
     drop(store);
     assert_eq!(whole_commits(&disk.open().expect("the store opens")), 1);
 }
@@ -94,7 +121,8 @@ fn a_journal_that_is_damaged_before_its_end_is_an_error_and_one_that_is_cut_shor
     for number in 1..=COMMITS {
         store.commit(batch(number), Durability::Durable).expect("the disk works");
     }
-    let (content, journal) = (disk.content(Name::Store), disk.content(Name::Journal));
+    let image = disk.image();
+    let (content, journal) = (image.bytes(FileName::Store), image.bytes(FileName::Journal));
     drop(store);
     let first_record = 100;
     for (place, expected) in
@@ -102,7 +130,7 @@ fn a_journal_that_is_damaged_before_its_end_is_an_error_and_one_that_is_cut_shor
     {
         let mut damaged = journal.clone();
         damaged[place] ^= 1;
-        match SimulatedDisk::with_content(content.clone(), damaged).open() {
+        match SimulatedDisk::from_image(0, &Image::of_bytes(&content, &damaged)).open() {
             Ok(store) => assert_eq!(Some(whole_commits(&store)), expected),
             Err(OpenError::Store { source: StoreError::Corrupt { what }, .. }) => {
                 assert!(expected.is_none() && what.contains("journal"), "{what}");
@@ -117,12 +145,13 @@ fn a_journal_of_another_base_is_not_applied() {
     let disk = SimulatedDisk::new(0);
     let mut store = disk.open().expect("the store opens");
     store.commit(batch(1), Durability::Durable).expect("the disk works");
-    let old_journal = disk.content(Name::Journal);
+    let old_journal = disk.image().bytes(FileName::Journal);
     drop(store);
     let store = disk.open().expect("the store opens");
-    assert_eq!(disk.content(Name::Journal), b"", "a close leaves it empty");
+    assert_eq!(disk.counters().journal_bytes, 0, "a close leaves it empty");
     drop(store);
-    let mixed = SimulatedDisk::with_content(disk.content(Name::Store), old_journal);
+    let mixed = Image::of_bytes(&disk.image().bytes(FileName::Store), &old_journal);
+    let mixed = SimulatedDisk::from_image(0, &mixed);
     let mut newer = mixed.open().expect("it opens");
     newer.commit(batch(2), Durability::Durable).expect("the disk works");
     drop(newer);
@@ -159,7 +188,7 @@ fn damaged_bytes_are_an_error_or_harmless_and_never_a_panic() {
     for number in 1..=40 {
         store.commit(batch(number), Durability::Durable).expect("the disk works");
     }
-    let contents = || [disk.content(Name::Store), disk.content(Name::Journal)];
+    let contents = || [FileName::Store, FileName::Journal].map(|file| disk.image().bytes(file));
     let killed = contents();
     drop(store);
     let closed = contents();
@@ -180,7 +209,7 @@ fn damaged_bytes_are_an_error_or_harmless_and_never_a_panic() {
             let place = chance.random_range(0..journal.len());
             journal[place] = chance.random();
         }
-        use_damaged(&SimulatedDisk::with_content(content, journal));
+        use_damaged(&SimulatedDisk::from_image(seed, &Image::of_bytes(&content, &journal)));
     }
 }
 
@@ -196,21 +225,23 @@ fn use_damaged(disk: &SimulatedDisk) {
 
 /// Fails at the first operation, at the second, and so on, until a run meets no fault.
 fn fails_at_every_operation(fault: Fault, expected: fn(&StoreError) -> bool) {
-    for operations in 0.. {
+    let sound = SimulatedDisk::new(0);
+    commit_until_failure(&mut sound.open().expect("the store opens"), expected);
+    let mut failures = 0;
+    for operations in 0..=sound.counters().operations {
         let disk = SimulatedDisk::new(operations);
         let mut store = disk.open().expect("the store opens");
-        disk.fail_after(operations, fault);
+        disk.fail(fault, operations);
         let acknowledged = commit_until_failure(&mut store, expected);
+        failures += u64::from(acknowledged < COMMITS);
         drop(store);
         disk.mend();
         let reopened = disk.open().unwrap_or_else(|error| panic!("after {operations} operations: {error:?}"));
         let found = whole_commits(&reopened);
         let allowed = acknowledged..=(acknowledged + 1).min(COMMITS);
         assert!(allowed.contains(&found), "after {operations} operations: {allowed:?}, found {found}");
-        if acknowledged == COMMITS {
-            return;
-        }
     }
+    assert!(failures > 0);
 }
 
 fn commit_until_failure(store: &mut RedbStore, expected: fn(&StoreError) -> bool) -> u64 {
@@ -258,7 +289,7 @@ fn whole_commits(store: &RedbStore) -> u64 {
 #[test]
 fn a_disk_too_full_for_a_new_file_says_so() {
     let disk = SimulatedDisk::new(0);
-    disk.fail_after(0, Fault::Full);
+    disk.fail(Fault::Full, 0);
     let refusal = disk.open();
     assert!(matches!(&refusal, Err(OpenError::Store { source: StoreError::DiskFull(_), .. })), "{refusal:?}");
 }
@@ -267,3 +298,4 @@ const COUNTED: [Table; 3] = [Table::Authors, Table::Runs, Table::Rows];
 const COMMITS: u64 = 8;
 const POWER_LOSSES: u64 = 60;
 const DAMAGES: u64 = 250;
+const FAILED_SYNCS: u64 = 60;

@@ -2,6 +2,5 @@
 
 mod conformance;
 mod crash;
-mod disk;
 mod kill;
 mod open;
