@@ -27,8 +27,9 @@
 //!   every delta that merges, what waits is tried again in canonical order, as long as that helps. A delta whose place is
 //!   taken only deletes. A delta that inserts between what never was next to each other is void. Where a unit goes is
 //!   decided by YATA (Nicolaescu et al., Near Real-Time Peer-to-Peer Shared Editing, 2016).
-//! * **A document** takes its deltas likewise, each as a whole. What they amount to is up to automerge, which gets all the
-//!   changes at once.
+//! * **A document** takes its deltas likewise, each as a whole; but what waits is tried again only when all others are in.
+//!   (Between honest deltas that makes no difference, for they never wait and never compete.) What they amount to is up to
+//!   automerge, which gets all the changes at once.
 //! * **Members** are those who founded or joined, each with the greatest role that gave it, and the name of the earliest.
 
 mod compare;

@@ -98,16 +98,15 @@ impl History {
         Self { careful, doc: empty(), chosen: vec![], last_ops, chains }
     }
 
-    /// What waits is tried again after every delta that merges, as long as that helps.
+    /// What waits is tried again once all the others are in, as long as that helps.
     fn take_all<'a>(&mut self, deltas: &'a [Vec<Told>]) {
         let mut waiting: Vec<&'a [Told]> = vec![];
         for delta in deltas {
-            match self.take(delta) {
-                Fate::Waits => waiting.push(delta),
-                Fate::Merged => self.release(&mut waiting),
-                Fate::Known | Fate::Taken | Fate::Void => {}
+            if self.take(delta) == Fate::Waits {
+                waiting.push(delta);
             }
         }
+        self.release(&mut waiting);
     }
 
     fn release(&mut self, waiting: &mut Vec<&[Told]>) {

@@ -1,3 +1,5 @@
+mod hostile;
+mod mistakes;
 mod world;
 
 use super::*;
@@ -81,10 +83,51 @@ fn play(seed: u64, steps: usize) -> World {
 
 #[test]
 fn every_peer_holds_what_its_events_make_whatever_it_has_seen() {
-    for seed in 0..120 {
-        let mut world = play(seed, 40);
+    for seed in 0..60 {
+        let mut world = play(seed, 25);
         world.assert_as_expected();
         world.converge();
         world.assert_as_expected();
     }
 }
+
+/// Two people who type at once, each at a place of their own and now and then at the same, and one who deletes.
+#[test]
+fn a_long_text_is_computed_in_time() {
+    use reknit_crdt::{Crdt as _, Identity, Origin, Text};
+    let (entity, name) = (EntityId::from_bytes([1; 16]), Name::new("body").unwrap());
+    let at = reknit_crdt::Place { entity, field: &name };
+    let authors = [DeviceId::from_bytes([1; 32]), DeviceId::from_bytes([2; 32])];
+    let mut texts = authors.map(|author| {
+        let mut text = Text::new();
+        text.open(&at, &Identity { author, nonce: 1 });
+        text
+    });
+    let mut edits: Vec<rows::FieldEdit> = vec![];
+    let (mut seen, mut places) = ([0, 0], [0, 0]);
+    for round in 0..TYPED_BLOCKS {
+        let who = round % 2;
+        let text = &mut texts[who];
+        // Everybody types on where they are, and goes elsewhere now and then.
+        let jump = if round % 100 < 2 { round * 7919 } else { places[who] + 1 };
+        let place = jump % (text.len() + 1);
+        places[who] = place;
+        text.splice(place, usize::from(round % 5 == 0 && place < text.len()), "w").unwrap();
+        let stamp = reknit_types::Stamp::from_u128(round as u128 + 1);
+        let (author, event) = (authors[who], EventId::from_bytes([who as u8; 32]));
+        edits.push(rows::FieldEdit { author, stamp, event, delta: text.take_delta().unwrap() });
+        if round % 1000 == 999 {
+            for (who, text) in texts.iter_mut().enumerate() {
+                for edit in &edits[seen[who]..] {
+                    let origin = Origin { author: edit.author, stamp: edit.stamp, event: edit.event };
+                    text.apply(&at, &origin, &edit.delta).unwrap();
+                }
+                seen[who] = edits.len();
+            }
+        }
+    }
+    let read = text::merge(&identity::Place { entity, field: &name }, &edits);
+    assert_eq!(read, texts[0].to_string());
+}
+
+const TYPED_BLOCKS: usize = 10_000;

@@ -72,13 +72,12 @@ impl World {
         Peer { key: device, store, engine, info: None, replies: vec![] }
     }
 
-    /// Starts a peer again, over this store: an older one is a backup.
+    /// Starts a peer again, over this store, cut off.
     pub(super) fn restart(&mut self, at: usize, store: MemoryStore) {
         self.disconnect(at);
         let key = self.peers[at].key.clone();
         self.peers[at] = self.boot(key, store);
         self.input(at, Input::Tick);
-        self.connect_all();
     }
 
     pub(super) fn connect(&mut self, a: usize, b: usize) {
