@@ -9,6 +9,7 @@ pub mod clock;
 pub mod disk;
 pub mod link;
 mod network;
+pub mod oracle;
 pub mod outcome;
 mod peer;
 pub mod people;

@@ -107,10 +107,12 @@ fn take_in(
     taking: Taking,
 ) -> Result<Vec<Admitted>, EngineError> {
     let first = space.log.len();
-    let (mut admitted, mut forked) = (Vec::with_capacity(events.len()), vec![]);
+    let (mut admitted, mut forked, mut followed) = (Vec::with_capacity(events.len()), vec![], vec![]);
     for (index, event) in (first..).zip(&events) {
         if link(space, event) {
             forked.push(event.dot());
+        } else if space.is_forked(&event.header().author) {
+            followed.push(event.dot());
         }
         let budget = (taking.source != Source::Local).then_some(Budget::WHOLE);
         let changes = apply(space, desk, (event, budget), index)?;
@@ -127,6 +129,13 @@ fn take_in(
     }
     for dot in forked {
         keep_evidence(space, desk, &dot)?;
+    }
+    // An event that goes on from a branch may stand under a number under which another branch forked before it came.
+    for dot in followed {
+        let key = fork_key(space.no, &dot.author, dot.seq);
+        if View::new(desk.reads, desk.batch).get(Table::Evidence, &key)?.is_some() {
+            keep_evidence(space, desk, &dot)?;
+        }
     }
     Ok(admitted)
 }

@@ -57,34 +57,49 @@ impl Applying<'_> {
         let mut number = 0;
         let mut changes = Vec::with_capacity(transaction.edits.len());
         for edit in &transaction.edits {
-            changes.push(self.entity(edit, &mut number)?);
+            changes.extend(self.entity(edit, &mut number)?);
         }
         Ok(changes)
     }
 
-    fn entity(&mut self, edit: &EntityEdit, number: &mut u32) -> Result<EntityChange, EngineError> {
+    /// What happened to one entity; none if all of it is void.
+    fn entity(&mut self, edit: &EntityEdit, number: &mut u32) -> Result<Option<EntityChange>, EngineError> {
         let key = RowKey { space: self.space, collection: edit.collection.clone(), entity: edit.entity };
-        let mut change = EntityChange {
-            collection: edit.collection.clone(),
-            id: edit.entity,
-            fields: vec![],
-            what: What::Updated,
-        };
-        let mut fields = BTreeSet::new();
+        let (mut what, mut touched) = (What::Updated, false);
+        let (mut fields, mut seen) = (vec![], BTreeSet::new());
         for op in &edit.ops {
-            if let Some(what) = self.lifecycle(&key, op)? {
-                change.what = what;
+            let at = *number;
+            *number += 1;
+            if let Err(why) = self.judge(edit.entity, op) {
+                self.note_void(at, why);
+                continue;
             }
+            touched = true;
+            what = self.lifecycle(&key, op)?.unwrap_or(what);
             if let Op::Edit { field, kind, delta } = op {
                 let cell = CellKey { row: key.clone(), field: field.clone(), kind: *kind };
-                self.edit(&cell, delta, *number)?;
-                if fields.insert(field) {
-                    change.fields.push(field.clone());
+                self.edit(&cell, delta, at)?;
+                if seen.insert(field) {
+                    fields.push(field.clone());
                 }
             }
-            *number += 1;
         }
-        Ok(change)
+        let change = || EntityChange { collection: edit.collection.clone(), id: edit.entity, fields, what };
+        Ok(touched.then(change))
+    }
+
+    /// Whether an operation has an effect, as far as its event alone tells; if not, why. What is void must leave no trace,
+    /// neither a row nor a cell, or it would hide the other kinds of its field.
+    fn judge(&mut self, entity: EntityId, op: &Op) -> Result<(), String> {
+        let Op::Edit { field, kind, delta } = op else { return Ok(()) };
+        let (place, edit) = (Place { entity, field }, Edit { origin: self.origin, delta });
+        match (kind, &mut self.budget) {
+            (CrdtKind::Register | CrdtKind::Counter, _) => {
+                reknit_crdt::check(*kind, &place, &edit).map_err(|void| void.to_string())
+            }
+            (CrdtKind::Text | CrdtKind::Document, Some(left)) => left.admit(*kind, &place, &edit),
+            (CrdtKind::Text | CrdtKind::Document, None) => Ok(()),
+        }
     }
 
     fn lifecycle(&mut self, key: &RowKey, op: &Op) -> Result<Option<What>, EngineError> {
@@ -113,36 +128,22 @@ impl Applying<'_> {
     }
 
     fn edit(&mut self, cell: &CellKey, delta: &[u8], number: u32) -> Result<(), EngineError> {
-        match cell.kind {
-            CrdtKind::Register | CrdtKind::Counter => self.edit_inline(cell, delta, number),
-            CrdtKind::Text | CrdtKind::Document => {
-                let place = Place { entity: cell.row.entity, field: &cell.field };
-                let edit = Edit { origin: self.origin, delta };
-                let verdict =
-                    self.budget.as_mut().map_or(Ok(()), |left| left.admit(cell.kind, &place, &edit));
-                if let Err(why) = verdict {
-                    self.note_void(number, why);
-                    return Ok(());
-                }
-                let record = encode_delta(&self.origin, delta);
-                self.cells.append_delta((self.reads, self.batch), cell, (self.index, number), record)
-            }
-        }
-    }
-
-    fn edit_inline(&mut self, cell: &CellKey, delta: &[u8], number: u32) -> Result<(), EngineError> {
         let place = Place { entity: cell.row.entity, field: &cell.field };
         let view = View::new(self.reads, self.batch);
-        let held = self.cells.cell_mut(&view, cell)?;
-        let answer = match held {
-            Cell::Register(register) => register.apply(&place, &self.origin, delta),
-            Cell::Counter(counter) => counter.apply(&place, &self.origin, delta),
-            Cell::Folded(_) => Ok(reknit_crdt::Applied::Known),
+        let applied = match cell.kind {
+            CrdtKind::Register | CrdtKind::Counter => match self.cells.cell_mut(&view, cell)? {
+                Cell::Register(register) => register.apply(&place, &self.origin, delta),
+                Cell::Counter(counter) => counter.apply(&place, &self.origin, delta),
+                Cell::Folded(_) => Ok(reknit_crdt::Applied::Known),
+            },
+            CrdtKind::Text | CrdtKind::Document => {
+                let record = encode_delta(&self.origin, delta);
+                return self.cells.append_delta((self.reads, self.batch), cell, (self.index, number), record);
+            }
         };
-        if let Err(void) = answer {
-            self.note_void(number, void.to_string());
-        }
-        Ok(())
+        applied
+            .map(drop)
+            .map_err(|void| EngineError::Damaged(format!("a delta that was fit is void: {void}")))
     }
 
     fn note_void(&mut self, number: u32, why: String) {

@@ -6,7 +6,7 @@
 
 use crate::cells::{Live, decode_delta, encode_delta};
 use crate::error::EngineError;
-use crate::layout::{CellKey, RowKey, delta_place};
+use crate::layout::{CellKey, RowKey, delta_place, void_key};
 use crate::log::{LogReader, opened};
 use crate::space::SpaceState;
 use crate::store::{Direction, Reads, Table};
@@ -65,22 +65,29 @@ pub(crate) fn rebuild_from_log(reads: &dyn Reads, key: &CellKey) -> Result<Live,
     rebuild(key, &records)
 }
 
-/// Shows every delta of these fields in the log.
+/// Shows every delta of these fields in the log, but for those that were found to be void by themselves.
 pub(crate) fn gather(
     reader: &LogReader<'_>,
     keys: &BTreeSet<CellKey>,
     show: &mut Show<'_>,
 ) -> Result<(), EngineError> {
+    let mut failed = None;
     reader.each(&mut |index, event| {
         let transaction = opened(event).map(Transaction::decode);
         if let Some(Ok(transaction)) = transaction {
             each_delta(reader, event, &transaction, &mut |key, number, delta| {
-                if keys.contains(key) {
-                    show(key, (index, number), delta);
+                if !keys.contains(key) {
+                    return;
+                }
+                match reader.reads.get(Table::Evidence, &void_key(reader.space, index, number)) {
+                    Ok(None) => show(key, (index, number), delta),
+                    Ok(Some(_)) => {}
+                    Err(error) => failed = Some(error),
                 }
             });
         }
-    })
+    })?;
+    failed.map_or(Ok(()), |error| Err(error.into()))
 }
 
 fn each_delta(
