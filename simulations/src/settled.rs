@@ -1,6 +1,7 @@
 //! What must hold once the network is whole again: everybody gets equal, in time, and knows it.
 
 use crate::network::PeerNo;
+use crate::oracle;
 use crate::world::{Traffic, Violation, World};
 use reknit_engine::SpaceStatus;
 use reknit_types::Dot;
@@ -115,6 +116,7 @@ fn agree(world: &mut World) -> Result<(), Violation> {
     let peers = honest(world);
     let Some((first, rest)) = peers.split_first() else { return Ok(()) };
     let expected = View::of(world, *first)?;
+    as_expected(world, *first)?;
     for peer in rest {
         let found = View::of(world, *peer)?;
         for (what, one, other) in
@@ -127,6 +129,23 @@ fn agree(world: &mut World) -> Result<(), Violation> {
         }
     }
     Ok(())
+}
+
+/// What a peer shows is what its events mean, computed anew from nothing but the definition.
+fn as_expected(world: &mut World, peer: PeerNo) -> Result<(), Violation> {
+    let status = look(world, peer)?;
+    let events = world.events(peer).map_err(|error| broken(world, "readable", error.to_string()))?;
+    let expected = oracle::expected(&events).map_err(|error| broken(world, "oracle", error.to_string()))?;
+    let differences = match (world.reads(peer), world.space(peer)) {
+        (Ok(reads), Some(space)) => {
+            oracle::differences(&expected, &oracle::Found { reads, space, status: &status })
+        }
+        _ => vec![format!("{peer} has no space")],
+    };
+    if differences.is_empty() {
+        return Ok(());
+    }
+    Err(broken(world, "oracle", format!("{peer} is not as its events say:\n{}", differences.join("\n"))))
 }
 
 /// Whoever is connected knows that the other is equal, and nobody has a reason not to be.
