@@ -14,7 +14,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         edits("simulated redb", Disks::Redb);
     }
     if which != "edits" {
-        mesh(1_000)?;
+        mesh(std::env::args().nth(2).map_or(Ok(1_000), |peers| peers.parse())?)?;
     }
     Ok(())
 }

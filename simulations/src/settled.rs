@@ -4,7 +4,7 @@ use crate::network::PeerNo;
 use crate::oracle;
 use crate::world::{Traffic, Violation, World};
 use reknit_engine::SpaceStatus;
-use reknit_types::Dot;
+use reknit_types::{DeviceId, Dot};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -79,10 +79,10 @@ fn honest(world: &World) -> Vec<PeerNo> {
     all.filter(|peer| !world.checks.is_hostile(*peer) && !world.has_left(*peer)).collect()
 }
 
-fn are_equal(world: &mut World) -> bool {
+fn are_equal(world: &World) -> bool {
     let peers = honest(world);
     let digests: Option<BTreeSet<[u8; 32]>> =
-        peers.iter().map(|peer| world.look(*peer).ok().map(|status| status.frontier_digest)).collect();
+        peers.iter().map(|peer| world.glance(*peer).map(|glance| glance.frontier_digest)).collect();
     digests.is_some_and(|digests| digests.len() <= 1)
 }
 
@@ -151,21 +151,25 @@ fn as_expected(world: &mut World, peer: PeerNo) -> Result<(), Violation> {
 /// Whoever is connected knows that the other is equal, and nobody has a reason not to be.
 fn receipts(world: &mut World) -> Result<(), Violation> {
     let peers = honest(world);
+    let devices: BTreeSet<DeviceId> = peers.iter().map(|peer| world.device(*peer)).collect();
     for peer in &peers {
         let status = look(world, *peer)?;
-        for other in peers.iter().filter(|other| **other != *peer) {
-            let device = world.device(*other);
-            let Some(known) = status.peers.iter().find(|known| known.device == device) else {
-                let what = format!("{peer} does not list {other}");
-                return Err(broken(world, "lists-members", what));
-            };
-            if known.session.is_some() && !known.converged {
-                let what = format!(
-                    "{peer} has a session with {other} and no receipt of it: {:?}, {:?}",
-                    known.session, status.reasons
-                );
-                return Err(broken(world, "receipts", what));
-            }
+        let own = world.device(*peer);
+        let listed: BTreeSet<DeviceId> = status.peers.iter().map(|known| known.device).chain([own]).collect();
+        if let Some(device) = devices.iter().find(|device| !listed.contains(device)) {
+            let what = format!("{peer} does not list {}", device.short());
+            return Err(broken(world, "lists-members", what));
+        }
+        let open =
+            status.peers.iter().filter(|known| known.session.is_some() && devices.contains(&known.device));
+        if let Some(known) = open.into_iter().find(|known| !known.converged) {
+            let what = format!(
+                "{peer} has a session with {} and no receipt of it: {:?}, {:?}",
+                known.device.short(),
+                known.session,
+                status.reasons
+            );
+            return Err(broken(world, "receipts", what));
         }
     }
     Ok(())

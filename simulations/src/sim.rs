@@ -7,7 +7,7 @@ use crate::settled::{Budget, Settled, settle};
 use crate::world::{AskError, Disks, Traffic, Violation, World};
 use rand::RngExt;
 use rand::seq::IndexedRandom;
-use reknit_access::Role;
+use reknit_access::{Role, Ticket};
 use std::time::Duration;
 
 /// A simulation, to be set up and run.
@@ -120,25 +120,24 @@ impl Sim {
         world.create(founder)?;
         let ticket = world.invite(founder, Role::Writer)?;
         world.ticket = Some(ticket.clone());
+        if self.disks == Disks::Memory && self.peers >= LARGE {
+            world.join_as_copies(self.peers, &ticket)?;
+            (1..self.peers).for_each(|peer| self.introduce(world, peer));
+        } else {
+            self.join_all(world, &ticket)?;
+        }
+        settle(world, &Budget { time: SET_UP_MAX, ..Budget::default() }).map(drop).map_err(AskError::from)
+    }
+
+    fn join_all(&self, world: &mut World, ticket: &Ticket) -> Result<(), AskError> {
         let mut joins = vec![];
         for peer in 1..self.peers {
             world.add_peer();
             self.introduce(world, peer);
-            let request = world.begin_join(peer, &ticket).ok_or(AskError::NotRunning { peer })?;
+            let request = world.begin_join(peer, ticket).ok_or(AskError::NotRunning { peer })?;
             joins.push((peer, request));
         }
-        for (peer, request) in joins {
-            let mut reply = None;
-            let joined = world.pass_until(SET_UP_MAX, |world| {
-                reply = reply.take().or_else(|| world.take_reply(peer, request));
-                reply.is_some()
-            })?;
-            if !joined {
-                return Err(AskError::NoAnswer { peer });
-            }
-            reply.ok_or(AskError::NoAnswer { peer })?.map_err(AskError::Refused)?;
-        }
-        settle(world, &Budget { time: SET_UP_MAX, ..Budget::default() }).map(drop).map_err(AskError::from)
+        joins.into_iter().try_for_each(|(peer, request)| world.joined(peer, request))
     }
 
     /// Connects a new peer with some of those that are there.
@@ -202,3 +201,6 @@ impl Ran {
 }
 
 const SET_UP_MAX: Duration = Duration::from_secs(600);
+/// As many peers in memory start from copies of one store, in which all have joined: that each fetched the joins of all
+/// others would take a million signatures for a thousand peers.
+const LARGE: usize = 64;

@@ -5,6 +5,7 @@ mod asking;
 mod connections;
 mod disks;
 mod gossip;
+mod joining;
 mod rounds;
 mod scripted;
 mod streams;
@@ -25,7 +26,9 @@ use crate::trace::Trace;
 use rand_chacha::ChaCha8Rng;
 use reknit_access::Ticket;
 use reknit_engine::store::MemoryStore;
-use reknit_types::{DeviceId, DeviceKey};
+use reknit_sync::Announce;
+use reknit_types::{DeviceId, DeviceKey, VerifiedEvent};
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
@@ -140,6 +143,8 @@ struct Gossiped {
     number: u64,
     topic: [u8; 32],
     sealed: Vec<u8>,
+    /// What a member makes of it: a pure function of its bytes and the keys of the topic's space.
+    opened: OnceCell<Option<(Announce, Vec<VerifiedEvent>)>>,
 }
 
 /// A simulation found something that must not be.
@@ -213,7 +218,7 @@ impl World {
     /// Adds a device and starts it.
     pub fn add_peer(&mut self) -> PeerNo {
         let no = self.peers.len();
-        let key = DeviceKey::from_seed(&self.chance.bytes("device", no as u64));
+        let key = self.device_key(no);
         let disk = match self.disks {
             Disks::Memory => Disk::Memory(MemoryStore::new()),
             Disks::Redb => Disk::Redb(SimulatedDisk::new(self.disk_seed(no)), None),
@@ -221,6 +226,10 @@ impl World {
         self.numbers.insert(key.id(), no);
         self.install(Peer::new(key, disk));
         no
+    }
+
+    fn device_key(&self, peer: PeerNo) -> DeviceKey {
+        DeviceKey::from_seed(&self.chance.bytes("device", peer as u64))
     }
 
     fn install(&mut self, peer: Peer) {

@@ -8,7 +8,7 @@ use crate::joining::Join;
 use crate::layout::{CellKey, SpaceNo};
 use crate::links::LinkTable;
 use crate::space::SpaceState;
-use crate::status::inspect;
+use crate::status::{Glance, inspect};
 use crate::store::{Batch, Durability, Reads, View};
 use crate::tx::{Tx, TxContext, TxState};
 use crate::write::Writing;
@@ -184,6 +184,13 @@ impl Engine {
     pub fn next_wakeup_ms(&self) -> Option<u64> {
         let wakeup = |space: &SpaceState| [space.links.next_wakeup_ms(), space.held.until_ms];
         self.spaces.values().flat_map(wakeup).flatten().min()
+    }
+
+    /// How far a space is; `None` if this device does not have it.
+    pub fn glance(&self, space: SpaceNo) -> Option<Glance> {
+        let space = self.spaces.get(&space)?;
+        let (events, heads) = (space.log.len(), space.heads.len());
+        Some(Glance { events, heads, frontier_digest: space.frontier.digest() })
     }
 
     /// The device this engine acts for.

@@ -66,5 +66,5 @@ pub use engine::{Config, Engine};
 pub use error::{EngineError, Refused, TxError};
 pub use layout::SpaceNo;
 pub use receipt::StoredReceipt;
-pub use status::{Fork, PeerStatus, Reason, SpaceStatus, Why};
+pub use status::{Fork, Glance, PeerStatus, Reason, SpaceStatus, Why};
 pub use tx::{DocumentMut, EntityMut, LongTx, TextMut, Tx, TxState};

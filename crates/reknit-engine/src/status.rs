@@ -51,6 +51,17 @@ pub struct SpaceStatus {
     pub reasons: Vec<Reason>,
 }
 
+/// What an engine knows of a space without reading its store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Glance {
+    /// Events in the log.
+    pub events: u64,
+    /// Events that nothing follows yet.
+    pub heads: usize,
+    /// Names the set of events: equal digests, equal sets.
+    pub frontier_digest: [u8; 32],
+}
+
 /// Several events that one author wrote under one number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fork {

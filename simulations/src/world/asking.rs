@@ -6,7 +6,8 @@ use reknit_access::{Role, Ticket};
 use reknit_engine::read::{self, Entity, Page};
 use reknit_engine::store::{Durability, Reads, StoreError};
 use reknit_engine::{
-    EngineError, Input, MemberInfo, Reply, RequestId, Run, SpaceInfo, SpaceNo, SpaceStatus, Tx, TxError,
+    EngineError, Glance, Input, MemberInfo, Reply, RequestId, Run, SpaceInfo, SpaceNo, SpaceStatus, Tx,
+    TxError,
 };
 use reknit_types::{Dot, EntityId, Name, VerifiedEvent};
 use std::sync::Arc;
@@ -117,6 +118,11 @@ impl World {
     pub(crate) fn look(&mut self, peer: PeerNo) -> Result<SpaceStatus, AskError> {
         let now_ms = self.peers[peer].clock.now_ms(self.now);
         self.peers[peer].look(now_ms, HOME).ok_or(AskError::NotRunning { peer })?.map_err(AskError::Refused)
+    }
+
+    /// How far a peer is; `None` if it does not run, or does not have the space.
+    pub fn glance(&self, peer: PeerNo) -> Option<Glance> {
+        self.peers[peer].running()?.engine.glance(HOME)
     }
 
     /// Whether nobody waits for a peer any more.

@@ -5,6 +5,7 @@ use crate::network::PeerNo;
 use rand::RngExt;
 use rand::seq::IndexedRandom;
 use reknit_engine::Input;
+use std::cell::OnceCell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ impl World {
     pub(super) fn publish(&mut self, peer: PeerNo, topic: [u8; 32], sealed: Vec<u8>) {
         self.gossiped += 1;
         self.checks.on_published(peer, sealed.len());
-        let message = Rc::new(Gossiped { number: self.gossiped, topic, sealed });
+        let message = Rc::new(Gossiped { number: self.gossiped, topic, sealed, opened: OnceCell::new() });
         if let Some(running) = self.peers[peer].running_mut() {
             running.sees_gossip(message.number);
         }
@@ -55,8 +56,9 @@ impl World {
         }
         // Only who follows the topic passes it on.
         let Some(no) = running.topics.get(&message.topic).copied() else { return };
-        let opened = running.spaces.get(&no).and_then(|info| info.open_announce(&message.sealed));
-        if let Some((announce, events)) = opened {
+        let Some(info) = running.spaces.get(&no) else { return };
+        let opened = message.opened.get_or_init(|| info.open_announce(&message.sealed));
+        if let Some((announce, events)) = opened.clone() {
             self.checks.on_events(to, &events);
             self.input(to, Input::Gossip { space: no, from: device, announce, events });
         }

@@ -62,7 +62,7 @@ impl World {
                 Some(_) => Standing::Up,
             };
             let (events, heads) =
-                self.look(peer).map_or((0, 0), |status| (status.events, status.heads.len() as u32));
+                self.glance(peer).map_or((0, 0), |glance| (glance.events, glance.heads as u32));
             peers.push(PeerSample { standing, events, heads, connected });
         }
         let at_s = self.now.as_secs_f64();
