@@ -336,7 +336,7 @@ impl<'a> Chart<'a> {
     }
 
     fn draw_mark(&self, out: &mut String, number: usize, mark: &Mark) {
-        if matches!(mark.kind, MarkKind::Partition(_) | MarkKind::Cut) {
+        if matches!(mark.kind, MarkKind::Partition(_) | MarkKind::Cut | MarkKind::Mend) {
             return;
         }
         let x = self.x(mark.at_s);
