@@ -115,12 +115,26 @@ impl Action {
             Self::Cut(..) => MarkKind::Cut,
             Self::Mend(..) => MarkKind::Mend,
             Self::Heal => MarkKind::Heal,
-            Self::Kill(_) => MarkKind::Crash,
+            Self::Kill(_) | Self::Power(_) | Self::Leave(_) => MarkKind::Crash,
             Self::Start(_) => MarkKind::Start,
             Self::Sleep(_) => MarkKind::Sleep,
             Self::Wake(_) => MarkKind::Wake,
             Self::Jump(..) | Self::Drift(..) => MarkKind::Clock,
-            _ => MarkKind::Other,
+            Self::PowerAfter(..)
+            | Self::DiskFull(_)
+            | Self::SyncFails(..)
+            | Self::DiskBreaks(..)
+            | Self::MendDisk(_)
+            | Self::FlipBit(_)
+            | Self::Backup(_)
+            | Self::Restore(_)
+            | Self::Copy(_) => MarkKind::Disk,
+            Self::Links(_)
+            | Self::Link(..)
+            | Self::GossipLoss(_)
+            | Self::Nat(..)
+            | Self::Relays(_)
+            | Self::Join => MarkKind::Other,
         }
     }
 }

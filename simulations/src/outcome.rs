@@ -154,6 +154,8 @@ pub enum MarkKind {
     Wake,
     /// A clock is changed.
     Clock,
+    /// A disk is changed, or will fail, or no longer will.
+    Disk,
     /// Anything else.
     Other,
 }

@@ -107,6 +107,7 @@ fn legend(out: &mut String) {
         (MarkKind::Sleep, "sleep"),
         (MarkKind::Wake, "wake"),
         (MarkKind::Clock, "clock"),
+        (MarkKind::Disk, "disk"),
         (MarkKind::Heal, "network whole"),
         (MarkKind::Other, "other"),
     ];

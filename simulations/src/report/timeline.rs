@@ -382,6 +382,7 @@ pub(super) fn shape(kind: &MarkKind) -> (&'static str, &'static str) {
         MarkKind::Sleep => ("sleep", "M-5 -3H5L0 5z"),
         MarkKind::Wake => ("wake", "M-5 3H5L0 -5z"),
         MarkKind::Clock => ("clock", "M0 -6L5 0L0 6L-5 0z"),
+        MarkKind::Disk => ("disk", "M-4 -4H4V4H-4z"),
         MarkKind::Heal => ("heal", "M-5 0L-1 4L6 -5"),
         MarkKind::Partition(_) | MarkKind::Cut => ("split", "M-5 -5H5V5H-5z"),
         MarkKind::Mend | MarkKind::Other => ("other", "M0 -4A4 4 0 0 1 0 4A4 4 0 0 1 0 -4z"),
