@@ -27,14 +27,14 @@ pub fn html(outcomes: &[Outcome]) -> String {
     let slowest = detailed(slowest, "s", DETAIL_BYTES_MAX);
     let mut out = String::new();
     // Writing to a string does not fail.
-    let _ = write!(
+    let _ = writeln!(
         out,
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"/>\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n\
          <meta name=\"color-scheme\" content=\"light dark\"/>\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; \
          style-src 'unsafe-inline'; script-src 'unsafe-inline'\"/>\n\
-         <link rel=\"icon\" href=\"data:,\"/>\n<title>{}</title>\n<style>\n{STYLE}</style></head>\n<body><main>\n",
+         <link rel=\"icon\" href=\"data:,\"/>\n<title>{}</title>\n<style>\n{STYLE}</style></head>\n<body><main>",
         title(outcomes)
     );
     head(&mut out, outcomes);
@@ -42,7 +42,7 @@ pub fn html(outcomes: &[Outcome]) -> String {
     summary::write(&mut out, &scenarios, &names);
     summary::failures(&mut out, &scenarios, &names);
     details(&mut out, &failures, &slowest);
-    let _ = write!(out, "</main>\n<script>\n{SCRIPT}</script>\n</body></html>\n");
+    let _ = writeln!(out, "</main>\n<script>\n{SCRIPT}</script>\n</body></html>");
     out
 }
 
@@ -61,11 +61,11 @@ fn head(out: &mut String, outcomes: &[Outcome]) {
     let virtual_s: f64 = outcomes.iter().map(|run| text::finite(run.virtual_s)).sum();
     let steps = outcomes.iter().fold(0u64, |steps, run| steps.saturating_add(run.steps));
     let delivered = outcomes.iter().fold(0u64, |sum, run| sum.saturating_add(run.traffic.delivered));
-    let _ = write!(
+    let _ = writeln!(
         out,
         "<header><p class=\"kicker\">Reknit partition simulations</p><h1 class=\"{class}\">{}</h1>\n\
          <dl class=\"facts\"><div><dt>Virtual time</dt><dd>{}</dd></div><div><dt>Steps</dt><dd>{}</dd></div>\
-         <div><dt>Events delivered</dt><dd>{}</dd></div></dl></header>\n",
+         <div><dt>Events delivered</dt><dd>{}</dd></div></dl></header>",
         title(outcomes),
         Seconds(virtual_s),
         Count(steps),

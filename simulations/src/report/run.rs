@@ -13,9 +13,9 @@ use std::fmt::Write;
 pub(super) fn write(out: &mut String, chosen: &Chosen<'_>, prefix: &str) {
     let run = chosen.run;
     let failed = u8::from(run.failure.is_some());
-    let _ = write!(
+    let _ = writeln!(
         out,
-        "<article id=\"{prefix}\" data-scenario=\"{}\" data-failed=\"{failed}\"><h3>{} <span class=\"seed\">seed {}</span></h3>\n",
+        "<article id=\"{prefix}\" data-scenario=\"{}\" data-failed=\"{failed}\"><h3>{} <span class=\"seed\">seed {}</span></h3>",
         chosen.scenario,
         Text(&clipped(&run.scenario, NAME_CHARS)),
         run.seed,
@@ -28,10 +28,10 @@ pub(super) fn write(out: &mut String, chosen: &Chosen<'_>, prefix: &str) {
     legend(out);
     out.push_str(&timeline::draw(&moments, prefix));
     if run.peers > moments.lanes.len() {
-        let _ = write!(
+        let _ = writeln!(
             out,
             "<p class=\"note\">{} of {} peers have a lane: at most {LANES_MAX}, those that are most behind in the end, \
-             then those that changed most.</p>\n",
+             then those that changed most.</p>",
             moments.lanes.len(),
             run.peers
         );
@@ -45,9 +45,9 @@ pub(super) fn write(out: &mut String, chosen: &Chosen<'_>, prefix: &str) {
 }
 
 fn verdict(out: &mut String, run: &Outcome, failure: &Failure) {
-    let _ = write!(
+    let _ = writeln!(
         out,
-        "<div class=\"verdict\"><p><b>{}</b> is broken at {}.</p>\n<pre tabindex=\"0\">{}</pre>\n",
+        "<div class=\"verdict\"><p><b>{}</b> is broken at {}.</p>\n<pre tabindex=\"0\">{}</pre>",
         Text(&clipped(&failure.rule, NAME_CHARS)),
         Seconds(failure.at_s),
         Text(&clipped(&failure.what, WHAT_CHARS)),
@@ -56,7 +56,7 @@ fn verdict(out: &mut String, run: &Outcome, failure: &Failure) {
     let name = &run.scenario;
     if let Some(end) = run.seed.checked_add(1).filter(|_| !name.is_empty() && name.chars().all(plain)) {
         let name = clipped(name, NAME_CHARS);
-        let _ = write!(out, "<p>Again: <code>reknit-sim run {name} --seeds {}..{end}</code></p>\n", run.seed);
+        let _ = writeln!(out, "<p>Again: <code>reknit-sim run {name} --seeds {}..{end}</code></p>", run.seed);
     }
     out.push_str("</div>\n");
 }
@@ -152,11 +152,11 @@ fn graph(out: &mut String, run: &Outcome, failure: &Failure, prefix: &str) {
     if graph.is_empty() {
         return;
     }
-    let _ = write!(
+    let _ = writeln!(
         out,
         "<h4>The newest events</h4><p>{} Under each event a box for each peer in order, filled if it has the event; \
          dashed edges lead to what an author wrote before.</p>\n{}\
-         <details><summary>The same as a table</summary><div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Events, scrolls sideways\">{}</div></details>\n",
+         <details><summary>The same as a table</summary><div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Events, scrolls sideways\">{}</div></details>",
         graph.summary(),
         graph.draw(prefix),
         graph.table(prefix),

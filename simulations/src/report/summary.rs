@@ -28,9 +28,9 @@ pub(super) fn write(out: &mut String, scenarios: &[Scenario<'_>], names: &Names<
     }
     out.push_str("</tbody></table></div>\n");
     if scenarios.len() > ROWS_MAX {
-        let _ = write!(
+        let _ = writeln!(
             out,
-            "<p class=\"note\">{} more scenarios are not listed.</p>\n",
+            "<p class=\"note\">{} more scenarios are not listed.</p>",
             scenarios.len() - ROWS_MAX
         );
     }

@@ -1,8 +1,13 @@
 //! The picture of a run over virtual time.
 
+mod axis;
+mod groups;
+
 use super::moments::{Band, Broken, Moments, Point};
 use super::text::{Count, Px, Seconds, Text, clipped, finite, peers};
 use crate::outcome::{Mark, MarkKind, Standing};
+use axis::{step, tick};
+use groups::{about, membership, named};
 use std::fmt::Write;
 
 /// Draws it. Names of elements begin with `prefix`.
@@ -10,14 +15,14 @@ pub(super) fn draw(moments: &Moments<'_>, prefix: &str) -> String {
     let chart = Chart::new(moments, prefix);
     // Writing to a string does not fail.
     let mut out = String::new();
-    let _ = write!(
+    let _ = writeln!(
         out,
         "<div class=\"chart\" data-from=\"{}\" data-span=\"{}\" data-width=\"{WIDTH}\">\
          <svg class=\"labels\" width=\"{LABELS}\" height=\"{height}\" aria-hidden=\"true\">{labels}</svg>\
          <div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Timeline, scrolls sideways\">\
          <svg class=\"plot\" width=\"{WIDTH}\" height=\"{height}\" role=\"img\" \
          aria-label=\"Standing, events behind and heads of each peer over virtual time\">{plot}</svg>\
-         </div></div>\n",
+         </div></div>",
         moments.from_s,
         moments.span,
         height = Px(chart.bottom() + AXIS),
@@ -389,58 +394,6 @@ pub(super) fn shape(kind: &MarkKind) -> (&'static str, &'static str) {
     }
 }
 
-fn about(band: &Band<'_>) -> String {
-    let when = format!("{} to {}", Seconds(band.from_s), Seconds(band.until_s));
-    match &band.what {
-        Broken::Partition(groups) => format!("partition {}, {when}", named(groups)),
-        Broken::Cut(from, to) => format!("peer {from} does not reach peer {to}, {when}"),
-    }
-}
-
-/// Groups by letters: `A: 0, 1 | B: 2`.
-fn named(groups: &[Vec<usize>]) -> String {
-    let shown = groups.iter().enumerate().take(GROUPS_SHOWN);
-    let mut parts: Vec<String> =
-        shown.map(|(at, group)| format!("{}: {}", letter(at), peers(group))).collect();
-    if groups.len() > GROUPS_SHOWN {
-        parts.push(format!("{} more groups", groups.len() - GROUPS_SHOWN));
-    }
-    clipped(&parts.join(" | "), 300).into_owned()
-}
-
-/// The groups of one peer: a bridge is in several, who is alone is in none.
-fn membership(groups: &[Vec<usize>], peer: usize) -> String {
-    let mine = groups.iter().enumerate().filter(|(_, group)| group.contains(&peer));
-    let mine: Vec<String> = mine.map(|(at, _)| letter(at)).take(GROUPS_SHOWN).collect();
-    if mine.is_empty() { "alone".to_owned() } else { mine.join("+") }
-}
-
-fn letter(at: usize) -> String {
-    const LETTERS: &[u8; 26] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ";
-    LETTERS.get(at).map_or_else(|| format!("#{at}"), |letter| char::from(*letter).to_string())
-}
-
-/// Seconds between two lines of the grid.
-fn step(span: f64) -> f64 {
-    const STEPS: [f64; 20] = [
-        0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_800.0, 3_600.0, 7_200.0,
-        14_400.0, 43_200.0, 86_400.0, 604_800.0,
-    ];
-    STEPS.into_iter().find(|step| span / step <= TICKS_MAX).unwrap_or(span / TICKS_MAX)
-}
-
-fn tick(at_s: f64, step: f64) -> String {
-    let whole = at_s.round() as u64;
-    match step {
-        _ if at_s == 0.0 => "0".to_owned(),
-        step if step < 1.0 => format!("{at_s:.1} s"),
-        step if step < 60.0 && whole < 120 => format!("{whole} s"),
-        step if step < 60.0 => format!("{}:{:02}", whole / 60, whole % 60),
-        step if step < 3_600.0 => format!("{} min", whole / 60),
-        _ => format!("{} h", whole / 3_600),
-    }
-}
-
 /// Of the plot, in pixels: its height follows from the number of lanes.
 const WIDTH: f64 = 960.0;
 const LABELS: f64 = 116.0;
@@ -451,5 +404,3 @@ const GAP: f64 = 8.0;
 const AXIS: f64 = 22.0;
 /// A character of small text.
 const CHAR: f64 = 6.6;
-const TICKS_MAX: f64 = 12.0;
-const GROUPS_SHOWN: usize = 8;
