@@ -5,7 +5,9 @@ use super::moments::{Broken, LANES_MAX, Moments};
 use super::scenario::{FAILURES_MAX, percentile};
 use super::text::{Bytes, Count, Seconds, Text, clipped, ranges};
 use super::{DETAIL_BYTES_MAX, html};
+use crate::action::{Action, heal, partition};
 use crate::outcome::{EventSeen, Failure, Mark, MarkKind, Outcome, PeerSample, Sample, Standing, Timeline};
+use crate::sim::{Sim, Time};
 use crate::world::Traffic;
 use markup::Element;
 use std::collections::BTreeSet;
@@ -271,4 +273,23 @@ fn a_percentile_is_a_value_that_was_there() {
     assert_eq!(percentile(values, 99), Some(198.0));
     assert_eq!(percentile(vec![7.0], 99), Some(7.0));
     assert_eq!(percentile(vec![], 50), None);
+}
+
+#[test]
+fn what_is_done_to_a_world_is_in_its_picture() {
+    let ran = Sim::new(1)
+        .peers(2)
+        .at(1.s(), partition([&[0], &[1]]))
+        .at(2.s(), Action::Jump(1, 50))
+        .at(3.s(), Action::Power(0))
+        .at(5.s(), heal())
+        .run(|_| Ok(()))
+        .assert_converged();
+    let timeline = ran.world.timeline().clone();
+    let kinds: Vec<MarkKind> = timeline.marks.iter().take(4).map(|mark| mark.kind.clone()).collect();
+    let parts = MarkKind::Partition(vec![vec![0], vec![1]]);
+    assert_eq!(kinds, [parts, MarkKind::Clock, MarkKind::Crash, MarkKind::Heal]);
+    let (page, _) = parsed(&[Outcome { timeline, peers: 2, ..outcome("real", 1) }]);
+    assert!(page.contains("partition A: 0 | B: 1"));
+    assert!(page.contains("class=\"mark crash\" tabindex=\"-1\""));
 }

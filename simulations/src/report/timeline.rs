@@ -3,8 +3,8 @@
 mod axis;
 mod groups;
 
-use super::moments::{Band, Broken, Moments, Point};
-use super::text::{Count, Px, Seconds, Text, clipped, finite, peers};
+use super::moments::{Broken, Moments, Point};
+use super::text::{Count, Px, Seconds, Text, clipped, finite};
 use crate::outcome::{Mark, MarkKind, Standing};
 use axis::{step, tick};
 use groups::{about, membership, named};
