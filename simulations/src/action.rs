@@ -2,6 +2,7 @@
 
 use crate::link::Link;
 use crate::network::{Nat, PeerNo};
+use crate::outcome::MarkKind;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -104,6 +105,36 @@ impl Action {
             | Self::GossipLoss(_)
             | Self::Relays(_)
             | Self::Join => vec![],
+        }
+    }
+
+    /// What it means for a picture of the run.
+    pub fn kind(&self) -> MarkKind {
+        match self {
+            Self::Partition(groups) => MarkKind::Partition(groups.clone()),
+            Self::Cut(..) => MarkKind::Cut,
+            Self::Mend(..) => MarkKind::Mend,
+            Self::Heal => MarkKind::Heal,
+            Self::Kill(_) | Self::Power(_) | Self::Leave(_) => MarkKind::Crash,
+            Self::Start(_) => MarkKind::Start,
+            Self::Sleep(_) => MarkKind::Sleep,
+            Self::Wake(_) => MarkKind::Wake,
+            Self::Jump(..) | Self::Drift(..) => MarkKind::Clock,
+            Self::PowerAfter(..)
+            | Self::DiskFull(_)
+            | Self::SyncFails(..)
+            | Self::DiskBreaks(..)
+            | Self::MendDisk(_)
+            | Self::FlipBit(_)
+            | Self::Backup(_)
+            | Self::Restore(_)
+            | Self::Copy(_) => MarkKind::Disk,
+            Self::Links(_)
+            | Self::Link(..)
+            | Self::GossipLoss(_)
+            | Self::Nat(..)
+            | Self::Relays(_)
+            | Self::Join => MarkKind::Other,
         }
     }
 }

@@ -14,6 +14,7 @@ pub mod outcome;
 mod peer;
 pub mod people;
 mod prepared;
+pub mod report;
 mod run;
 pub mod scenario;
 mod settled;

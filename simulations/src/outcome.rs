@@ -67,8 +67,22 @@ pub struct EventSeen {
 pub struct Timeline {
     /// Moments, in order.
     pub samples: Vec<Sample>,
-    /// What was done to the world, in order.
+    /// What was done to the world, in order: the last of it, if it was a lot.
     pub marks: Vec<Mark>,
+    /// How many marks there were before those.
+    #[serde(default)]
+    pub marks_before: u64,
+}
+
+impl Timeline {
+    /// Notes what was done to the world. Of very many marks only the last are kept.
+    pub(crate) fn mark(&mut self, mark: Mark) {
+        if self.marks.len() >= MARKS_MAX {
+            self.marks.drain(..MARKS_MAX / 2);
+            self.marks_before += (MARKS_MAX / 2) as u64;
+        }
+        self.marks.push(mark);
+    }
 }
 
 /// One moment.
@@ -114,4 +128,36 @@ pub struct Mark {
     pub what: String,
     /// Whom it is about; nobody in particular if empty.
     pub peers: Vec<usize>,
+    /// What it means for a picture.
+    pub kind: MarkKind,
 }
+
+/// What a mark means for a picture.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MarkKind {
+    /// Peers reach each other only inside these groups from now on.
+    Partition(Vec<Vec<usize>>),
+    /// The first of the peers no longer reaches the second.
+    Cut,
+    /// The first of the peers reaches the second again.
+    Mend,
+    /// Every partition and cut ends.
+    Heal,
+    /// A process ends, wanted or not.
+    Crash,
+    /// A process starts.
+    Start,
+    /// A peer falls asleep.
+    Sleep,
+    /// A peer wakes.
+    Wake,
+    /// A clock is changed.
+    Clock,
+    /// A disk is changed, or will fail, or no longer will.
+    Disk,
+    /// Anything else.
+    Other,
+}
+
+const MARKS_MAX: usize = 2_000;

@@ -27,6 +27,8 @@ pub fn run(scenario: &Scenario, seed: u64) -> Outcome {
         world.pass(seconds(scenario.seconds)).map_err(AskError::from)
     });
     let settled = ran.converge();
+    // The last moment shows how it ended.
+    ran.world.sample();
     outcome(scenario, seed, &ran, settled)
 }
 

@@ -11,8 +11,8 @@ impl World {
     /// Does this now.
     pub fn act(&mut self, action: &Action) {
         self.trace.note(self.now, format_args!("{action:?}"));
-        let mark = Mark { at_s: self.now.as_secs_f64(), what: action.to_string(), peers: action.peers() };
-        self.timeline.marks.push(mark);
+        let (at_s, what) = (self.now.as_secs_f64(), action.to_string());
+        self.timeline.mark(Mark { at_s, what, peers: action.peers(), kind: action.kind() });
         match action {
             Action::Partition(groups) => self.network_changed(|reach| reach.partition(groups)),
             Action::Cut(from, to) => self.network_changed(|reach| reach.cut(*from, *to)),

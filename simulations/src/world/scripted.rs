@@ -52,7 +52,7 @@ impl World {
     }
 
     /// Notes how every peer stands, and again after a while.
-    pub(super) fn sample(&mut self) {
+    pub(crate) fn sample(&mut self) {
         let mut peers = vec![];
         for peer in 0..self.peers() {
             let connected = self.network.connected(peer).count() as u32;
@@ -68,7 +68,8 @@ impl World {
         let at_s = self.now.as_secs_f64();
         self.timeline.samples.push(Sample { at_s, peers });
         // A long run keeps no more samples than a short one: every second one goes, and gaps double.
-        if self.timeline.samples.len() >= SAMPLES_MAX {
+        let most = (SAMPLED_PEERS_MAX / self.peers().max(1)).clamp(SAMPLES_MIN, SAMPLES_MAX);
+        if self.timeline.samples.len() >= most {
             let mut keep = false;
             self.timeline.samples.retain(|_| {
                 keep = !keep;
@@ -106,6 +107,9 @@ impl World {
 
 pub(super) const SAMPLE_GAP: Duration = Duration::from_millis(200);
 const SAMPLES_MAX: usize = 400;
+/// Of large meshes there are fewer samples: runs by the thousand stay in memory.
+const SAMPLED_PEERS_MAX: usize = 20_000;
+const SAMPLES_MIN: usize = 40;
 
 fn seconds(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX)
