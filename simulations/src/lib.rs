@@ -8,6 +8,7 @@ mod check;
 pub mod clock;
 pub mod disk;
 pub mod link;
+mod minimum;
 mod network;
 pub mod oracle;
 pub mod outcome;

@@ -1,5 +1,6 @@
 //! What must hold once the network is whole again: everybody gets equal, in time, and knows it.
 
+use crate::minimum;
 use crate::network::PeerNo;
 use crate::oracle;
 use crate::world::{Traffic, Violation, World};
@@ -16,11 +17,23 @@ pub struct Budget {
     pub time: Duration,
     /// Bytes of messages until then; none if they do not matter.
     pub bytes: Option<u64>,
+    /// How many times as many bytes of messages as nobody could do without, besides [`Budget::bytes`]; none if that does
+    /// not matter.
+    pub over_minimum: Option<f64>,
 }
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { time: Duration::from_secs(120), bytes: None }
+        Self { time: Duration::from_secs(120), bytes: None, over_minimum: None }
+    }
+}
+
+impl Budget {
+    fn bytes_max(&self, minimum: Option<u64>) -> Option<u64> {
+        match (self.over_minimum, minimum) {
+            (Some(times), Some(minimum)) => Some((times * minimum as f64) as u64 + self.bytes.unwrap_or(0)),
+            _ => self.bytes,
+        }
     }
 }
 
@@ -37,6 +50,7 @@ pub struct Settled {
 
 /// Waits until all honest peers that run are equal, and checks that they agree on everything.
 pub(crate) fn settle(world: &mut World, budget: &Budget) -> Result<Settled, Violation> {
+    let minimum_bytes = minimum::bytes(world, &honest(world));
     let (began, before) = (world.now(), world.traffic());
     let mut next = world.now();
     let equal = world.pass_until(budget.time, |world| {
@@ -46,13 +60,12 @@ pub(crate) fn settle(world: &mut World, budget: &Budget) -> Result<Settled, Viol
         next = world.now() + LOOK_EVERY;
         are_equal(world)
     })?;
-    let settled =
-        Settled { time: world.now() - began, traffic: world.traffic() - before, minimum_bytes: None };
+    let settled = Settled { time: world.now() - began, traffic: world.traffic() - before, minimum_bytes };
     if !equal {
         let what = differences(world);
         return Err(broken(world, "converges", what));
     }
-    if let Some(most) = budget.bytes.filter(|most| settled.traffic.bytes > *most) {
+    if let Some(most) = budget.bytes_max(minimum_bytes).filter(|most| settled.traffic.bytes > *most) {
         let what = format!("{} bytes, {most} were allowed", settled.traffic.bytes);
         return Err(broken(world, "within-bytes", what));
     }

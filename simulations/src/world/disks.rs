@@ -14,10 +14,8 @@ impl World {
             return;
         };
         match action {
-            Action::Power(peer) => {
-                if self.peers[*peer].running().is_some() {
-                    self.stop(*peer, "the power fails", Crash::Power);
-                }
+            Action::Power(peer) if self.peers[*peer].running().is_some() => {
+                self.stop(*peer, "the power fails", Crash::Power);
             }
             Action::PowerAfter(peer, operations) => {
                 self.peers[*peer].loses_power = true;

@@ -22,8 +22,8 @@ impl World {
     /// Lets devices join one after the other, each on a copy of what the founder has, and then gives all of them what the
     /// founder has in the end.
     pub(crate) fn join_as_copies(&mut self, peers: usize, ticket: &Ticket) -> Result<(), AskError> {
-        let mut events = self.glance(FOUNDER).map_or(0, |glance| glance.events);
-        for peer in 1..peers {
+        let first = self.glance(FOUNDER).map_or(0, |glance| glance.events);
+        for (events, peer) in (first + 1..).zip(1..peers) {
             let key = self.device_key(peer);
             let disk = Disk::Memory(self.memory(FOUNDER));
             self.numbers.insert(key.id(), peer);
@@ -31,7 +31,6 @@ impl World {
             self.introduce(FOUNDER, peer);
             let request = self.begin_join(peer, ticket).ok_or(AskError::NotRunning { peer })?;
             self.joined(peer, request)?;
-            events += 1;
             let told = self.pass_until(JOIN_MAX, |world| {
                 world.glance(FOUNDER).is_some_and(|glance| glance.events >= events)
             })?;

@@ -94,10 +94,10 @@ impl World {
             }
             return self.stop(peer, &error.to_string(), how);
         }
-        if self.checks.draws(LOOK_ONE_IN) {
-            if let Some(reads) = self.peers[peer].disk.reads() {
-                self.checks.look(peer, reads);
-            }
+        if self.checks.draws(LOOK_ONE_IN)
+            && let Some(reads) = self.peers[peer].disk.reads()
+        {
+            self.checks.look(peer, reads);
         }
         if self.checks.draws(REBUILD_ONE_IN) {
             self.compare_rebuilt(peer);
