@@ -139,6 +139,40 @@ impl Action {
     }
 }
 
+impl Action {
+    /// Every peer that is named.
+    pub(crate) fn named_mut(&mut self) -> Vec<&mut PeerNo> {
+        match self {
+            Self::Partition(groups) => groups.iter_mut().flatten().collect(),
+            Self::Cut(a, b) | Self::Mend(a, b) | Self::Link(a, b, _) => vec![a, b],
+            Self::Nat(peer, _)
+            | Self::Kill(peer)
+            | Self::Start(peer)
+            | Self::Sleep(peer)
+            | Self::Wake(peer)
+            | Self::Jump(peer, _)
+            | Self::Drift(peer, _) => vec![peer],
+            Self::Heal | Self::Links(_) | Self::GossipLoss(_) | Self::Relays(_) => vec![],
+        }
+    }
+
+    /// The same in a world without one of the peers, in which those behind it move up; none if it is about that peer.
+    pub(crate) fn without(&self, gone: PeerNo) -> Option<Self> {
+        let mut action = self.clone();
+        if let Self::Partition(groups) = &mut action {
+            groups.iter_mut().for_each(|group| group.retain(|peer| *peer != gone));
+            groups.retain(|group| !group.is_empty());
+        }
+        for peer in action.named_mut() {
+            if *peer == gone {
+                return None;
+            }
+            *peer -= usize::from(*peer > gone);
+        }
+        Some(action)
+    }
+}
+
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
