@@ -22,8 +22,9 @@ pub struct Shrunk {
     pub complete: bool,
 }
 
-/// Makes a scenario smaller. `still_fails` runs a candidate and says whether it breaks the same rule; none to stop.
-pub fn shrink(scenario: &Scenario, still_fails: impl FnMut(&Scenario) -> Option<bool>) -> Shrunk {
+/// Makes a scenario smaller that breaks a rule under a seed. `still_fails` runs a candidate under that seed and says whether
+/// it breaks the same rule; none to stop.
+pub fn shrink(scenario: &Scenario, seed: u64, still_fails: impl FnMut(&Scenario) -> Option<bool>) -> Shrunk {
     let mut search = Search {
         still_fails,
         shrunk: Shrunk { scenario: scenario.clone(), tried: 0, kept: 0, complete: true },
@@ -31,7 +32,8 @@ pub fn shrink(scenario: &Scenario, still_fails: impl FnMut(&Scenario) -> Option<
     loop {
         let before = search.shrunk.kept;
         search.round();
-        if search.shrunk.kept == before || !search.shrunk.complete {
+        // What remains of repeated and of chance faults is written out once, so that each can be left out by itself.
+        if search.shrunk.kept == before && !search.offer(|scenario| smaller::write_out(scenario, seed)) {
             return search.shrunk;
         }
     }

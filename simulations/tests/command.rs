@@ -84,7 +84,7 @@ fn what_cannot_be_done_is_told_with_exit_code_2() {
     for (words, told) in [
         (&["run", "no_such_one"][..], "there is no scenario \"no_such_one\"; there are bridge, "),
         (&["run", "nowhere.toml"], "nowhere.toml: No such file"),
-        (&["run", "x.toml"], "x.toml:13: at[0].actions[0]: there is no peer 7: peers are 0 to 1"),
+        (&["run", "x.toml"], "x.toml:13: at[0].actions[0]: there is no peer 7 at 1 s: peers are 0 to 1"),
         (&["run", "star", "--seeds", "5..5"], "there is no seed in 5..5"),
         (&["run", "star", "--seeds", "many"], "is not of the form 0..100"),
         (&["run", "star", "--seed", "1", "--seeds", "0..2"], "cannot be used with"),

@@ -5,6 +5,7 @@ use crate::action::Action;
 use crate::link::{Latency, Link};
 use crate::network::PeerNo;
 use crate::people::Person;
+use crate::world::Disks;
 use std::fmt;
 
 /// Something in a scenario that cannot be run.
@@ -41,7 +42,9 @@ impl fmt::Display for Fault {
 impl Scenario {
     /// Everything that is wrong with it. [`run`](crate::run) takes scenarios without faults only.
     pub fn faults(&self) -> Vec<Fault> {
-        let mut found = Found { faults: vec![], place: vec![], peers: self.peers };
+        let (arrivals, in_memory) = (arrivals(self), self.disks == Disks::Memory);
+        let mut found =
+            Found { faults: vec![], place: vec![], peers: self.peers, arrivals, now: 0.0, in_memory };
         found.in_head(self);
         found.field("link", |found| found.in_link(&self.link));
         found.each("people", &self.people, Found::in_person);
@@ -60,7 +63,13 @@ impl Scenario {
 struct Found {
     faults: Vec<Fault>,
     place: Vec<Place>,
+    /// How many peers there are at the start.
     peers: usize,
+    /// When others come to be.
+    arrivals: Vec<f64>,
+    /// When that happens which is looked at.
+    now: f64,
+    in_memory: bool,
 }
 
 impl Found {
@@ -103,6 +112,7 @@ impl Found {
     }
 
     fn in_person(&mut self, person: &Person) {
+        self.now = person.from;
         self.field("at", |found| person.at.iter().for_each(|peer| found.peer(*peer)));
         self.number("per_second", person.per_second, 0.0, PER_SECOND_MAX);
         self.number("from", person.from, 0.0, SECONDS_MAX);
@@ -122,6 +132,7 @@ impl Found {
 
     fn in_planned(&mut self, planned: &Planned) {
         self.number("time", planned.time, 0.0, SECONDS_MAX);
+        self.now = planned.time;
         self.each("actions", &planned.actions, Self::in_action);
     }
 
@@ -132,7 +143,9 @@ impl Found {
         if repeated.turns.is_empty() {
             self.at("turns", "at least one turn".to_owned());
         }
+        let mut times = turn_times(repeated);
         self.each("turns", &repeated.turns, |found, turn| {
+            found.now = times.next().unwrap_or(f64::INFINITY);
             for (number, action) in turn.iter().enumerate() {
                 found.inside(Place::Item(number), |found| found.in_action(action));
             }
@@ -142,10 +155,18 @@ impl Found {
     fn in_chaos(&mut self, chaos: &Chaos) {
         self.number("every", chaos.every, 0.0, SECONDS_MAX);
         self.number("lasts", chaos.lasts, 0.0, SECONDS_MAX);
+        for (name, wanted) in [("power", chaos.power), ("disks", chaos.disks), ("restores", chaos.restores)] {
+            if wanted && self.in_memory {
+                self.at(name, NO_DISK.to_owned());
+            }
+        }
     }
 
     fn in_action(&mut self, action: &Action) {
         action.clone().named_mut().into_iter().for_each(|peer| self.peer(*peer));
+        if action.is_about_disk() && self.in_memory {
+            self.here(NO_DISK.to_owned());
+        }
         match action {
             Action::Cut(a, b) | Action::Mend(a, b) | Action::Link(a, b, _) if a == b => {
                 self.here(format!("from {a} to {a}: two different peers are needed"));
@@ -164,9 +185,10 @@ impl Found {
     }
 
     fn peer(&mut self, peer: PeerNo) {
-        if peer >= self.peers {
-            let last = self.peers.saturating_sub(1);
-            self.here(format!("there is no peer {peer}: peers are 0 to {last}"));
+        let there = self.peers + self.arrivals.iter().filter(|at| **at <= self.now).count();
+        if peer >= there {
+            let last = there.saturating_sub(1);
+            self.here(format!("there is no peer {peer} at {} s: peers are 0 to {last}", self.now));
         }
     }
 
@@ -205,6 +227,31 @@ impl Found {
     }
 }
 
+/// When peers come to be.
+fn arrivals(scenario: &Scenario) -> Vec<f64> {
+    let added = |actions: &[Action]| actions.iter().filter(|action| action.adds_peer()).count();
+    let mut times = vec![];
+    for planned in &scenario.at {
+        times.extend(std::iter::repeat_n(planned.time, added(&planned.actions)));
+    }
+    for repeated in &scenario.repeat {
+        for (turn, time) in repeated.turns.iter().cycle().zip(turn_times(repeated)) {
+            times.extend(std::iter::repeat_n(time, added(turn)));
+        }
+    }
+    times
+}
+
+/// When each turn happens.
+fn turn_times(repeated: &Repeated) -> impl Iterator<Item = f64> {
+    let (until, every) = (repeated.until, repeated.every);
+    std::iter::successors(Some(repeated.from), move |time| Some(time + every)).take_while(move |time| {
+        // Whether there are sensible times at all is found elsewhere.
+        *time <= until && every >= EVERY_MIN && until <= SECONDS_MAX
+    })
+}
+
+const NO_DISK: &str = "nothing happens to peers that keep their data in memory: they need disks = \"redb\"";
 const PEERS_MAX: usize = 10_000;
 /// A virtual year.
 const SECONDS_MAX: f64 = 366.0 * 86_400.0;

@@ -120,7 +120,7 @@ mod tests {
         assert!(unknown.starts_with("x.toml:5: unknown field `colour`"), "{unknown}");
         let peer =
             refused("[[at]]\ntime = 1\nactions = [\n  'heal',\n  { partition = [[0, 1], [2, 3]] },\n]\n");
-        assert_eq!(peer, "x.toml:9: at[0].actions[1]: there is no peer 3: peers are 0 to 2");
+        assert_eq!(peer, "x.toml:9: at[0].actions[1]: there is no peer 3 at 1 s: peers are 0 to 2");
         let time = refused("[[at]]\ntime = -1\nactions = []\n");
         assert!(time.starts_with("x.toml:6: at[0].time: -1 is not between 0 and"), "{time}");
         let two = refused("[link]\nloss = 2\nlatency = { uniform = [9, 3] }\n");
@@ -129,7 +129,17 @@ mod tests {
         let action = refused("[[at]]\ntime = 1\nactions = ['explode']\n");
         assert!(action.starts_with("x.toml:7: unknown variant `explode`"), "{action}");
         let person = refused("[[people]]\nat = [5]\nwork = 'mixed'\nper_second = 1\n");
-        assert_eq!(person, "x.toml:6: people[0].at: there is no peer 5: peers are 0 to 2");
+        assert_eq!(person, "x.toml:6: people[0].at: there is no peer 5 at 0 s: peers are 0 to 2");
+    }
+
+    #[test]
+    fn a_peer_is_there_once_it_has_joined() {
+        let joins = "[[at]]\ntime = 2\nactions = ['join']\n[[at]]\ntime = 3\nactions = [{ kill = 3 }]\n";
+        assert!(Scenario::from_toml("x.toml", &format!("{HEAD}{joins}")).is_ok());
+        let early = refused(&joins.replace("time = 3", "time = 1"));
+        assert_eq!(early, "x.toml:10: at[1].actions[0]: there is no peer 3 at 1 s: peers are 0 to 2");
+        let no_disk = refused(&joins.replace("kill", "disk_full"));
+        assert!(no_disk.starts_with("x.toml:10: at[1].actions[0]: nothing happens to peers"), "{no_disk}");
     }
 
     #[test]

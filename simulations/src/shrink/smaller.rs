@@ -3,9 +3,11 @@
 use crate::action::Action;
 use crate::link::Link;
 use crate::people::Work;
-use crate::scenario::{Chaos, Scenario};
+use crate::run;
+use crate::scenario::{Chaos, Planned, Scenario};
 use crate::world::Disks;
 use std::ops::Range;
+use std::time::Duration;
 
 /// A list of which parts can be left out.
 pub(super) struct Chunks {
@@ -133,6 +135,19 @@ pub(super) fn remove_peer(scenario: &mut Scenario, gone: usize) {
     scenario.repeat.retain(|repeated| repeated.turns.iter().any(|turn| !turn.is_empty()));
 }
 
+/// Replaces faults that are drawn or repeated by what they come to under a seed: exactly the same happens.
+pub(super) fn write_out(scenario: &mut Scenario, seed: u64) {
+    let actions = run::actions(scenario, seed);
+    if actions.len() > WRITTEN_OUT_MAX || scenario.chaos.is_none() && scenario.repeat.is_empty() {
+        return;
+    }
+    let planned =
+        |(time, action): (Duration, Action)| Planned { time: time.as_secs_f64(), actions: vec![action] };
+    scenario.at = actions.into_iter().map(planned).collect();
+    scenario.repeat.clear();
+    scenario.chaos = None;
+}
+
 /// Every action as the number of its list and its place there, in lists of more than one: a list as a whole is left out
 /// elsewhere.
 pub(super) fn all_actions(scenario: &Scenario) -> Vec<(usize, usize)> {
@@ -187,3 +202,6 @@ pub(super) fn simpler_works(work: Work) -> &'static [Work] {
         | Work::Sequence => &[],
     }
 }
+
+/// Leaving out one of so many takes as many runs.
+const WRITTEN_OUT_MAX: usize = 1_000;

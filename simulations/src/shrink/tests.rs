@@ -43,7 +43,7 @@ fn kills_and_sleeps(scenario: &Scenario) -> bool {
 
 #[test]
 fn what_is_not_needed_is_left_out() {
-    let shrunk = shrink(&large(), |scenario| Some(kills_and_sleeps(scenario)));
+    let shrunk = shrink(&large(), 1, |scenario| Some(kills_and_sleeps(scenario)));
     let small = &shrunk.scenario;
     assert!(shrunk.complete && kills_and_sleeps(small));
     assert_eq!(small.at.len(), 1, "{small:?}");
@@ -55,7 +55,7 @@ fn what_is_not_needed_is_left_out() {
 
 #[test]
 fn people_are_reduced_to_the_one_at_the_one_place_who_is_needed() {
-    let shrunk = shrink(&large(), |scenario| {
+    let shrunk = shrink(&large(), 1, |scenario| {
         Some(scenario.people.iter().any(|person| {
             let there = person.at.is_empty() || person.at.contains(&(scenario.peers - 1));
             there && person.per_second * scenario.seconds >= 1.0
@@ -73,7 +73,7 @@ fn people_are_reduced_to_the_one_at_the_one_place_who_is_needed() {
 #[test]
 fn nothing_is_tried_once_the_caller_says_stop() {
     let mut asked = 0;
-    let shrunk = shrink(&large(), |_| {
+    let shrunk = shrink(&large(), 1, |_| {
         asked += 1;
         (asked <= 3).then_some(false)
     });
@@ -90,4 +90,32 @@ fn a_peer_that_goes_takes_along_what_is_about_it() {
     assert_eq!(scenario.at[1].actions, [Action::Sleep(2), Action::Jump(5, 1_000)]);
     assert_eq!(scenario.at[2].actions, [Action::Heal]);
     assert!(scenario.faults().is_empty());
+}
+
+#[test]
+fn faults_that_are_drawn_or_repeated_are_written_out_and_left_out_one_by_one() {
+    let mut scenario = large();
+    scenario.at.clear();
+    let shrunk = shrink(&scenario, 1, |scenario| {
+        let actions = crate::run::actions(scenario, 1);
+        let started = actions.iter().filter(|(_, action)| matches!(action, Action::Start(_))).count();
+        let killed = actions.iter().filter(|(_, action)| matches!(action, Action::Kill(_))).count();
+        Some(killed >= 3 && started >= 1)
+    });
+    let actions: Vec<&Action> = shrunk.scenario.at.iter().flat_map(|planned| &planned.actions).collect();
+    assert_eq!(actions.len(), 4, "{:?}", shrunk.scenario);
+    assert_eq!((shrunk.scenario.repeat.len(), shrunk.scenario.chaos), (0, None));
+}
+
+#[test]
+fn what_is_written_out_is_exactly_the_same() {
+    let mut scenario = large();
+    (scenario.peers, scenario.seconds, scenario.disks) = (4, 5.0, Disks::Memory);
+    scenario.at = vec![Planned { time: 2.0, actions: vec![partition([&[0, 1], &[2, 3]])] }];
+    scenario.people = vec![Person { per_second: 0.5, burst: 1, ..person(vec![], Work::Registers) }];
+    scenario.link = Link::default();
+    let mut written = scenario.clone();
+    smaller::write_out(&mut written, 3);
+    assert!(written != scenario && written.chaos.is_none());
+    assert_eq!(crate::run(&written, 3).digest, crate::run(&scenario, 3).digest);
 }

@@ -30,7 +30,7 @@ pub(crate) fn shrink_failure(
     let Some(failure) = &outcome.failure else { return Ok(()) };
     let began = Instant::now();
     let longest = Duration::from_secs(patience.seconds);
-    let mut shrunk = shrink(&chosen.scenario, |candidate| {
+    let mut shrunk = shrink(&chosen.scenario, outcome.seed, |candidate| {
         let again =
             (began.elapsed() < longest).then(|| guarded::run(candidate, outcome.seed, patience.twice))?;
         Some(again.failure.is_some_and(|found| found.rule == failure.rule))
