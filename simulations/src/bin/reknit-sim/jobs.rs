@@ -20,6 +20,7 @@ pub(crate) struct Task {
 pub(crate) struct Done {
     pub(crate) task: Task,
     pub(crate) outcome: Outcome,
+    /// How long it took; if it was made twice, on average.
     pub(crate) real_s: f64,
 }
 
@@ -41,7 +42,8 @@ pub(crate) fn run_all(chosen: &[Chosen], tasks: &[Task], how: How, mut on_done: 
                 while let Some(task) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let began = Instant::now();
                     let outcome = guarded::run(&chosen[task.scenario].scenario, task.seed, how.twice);
-                    let real_s = began.elapsed().as_secs_f64();
+                    let runs = if how.twice { 2.0 } else { 1.0 };
+                    let real_s = began.elapsed().as_secs_f64() / runs;
                     if sender.send(Done { task: *task, outcome, real_s }).is_err() {
                         return;
                     }
