@@ -150,8 +150,20 @@ fn a_run_leaves_json_and_junit_and_two_runs_are_the_same() {
 #[test]
 fn a_failure_is_told_with_a_line_that_shows_it_again_and_made_smaller() {
     let here = folder(HOPELESS);
-    let words =
-        ["run", "x.toml", "--seeds", "4..6", "--json", "x.json", "--junit", "x.xml", "--shrink-seconds", "5"];
+    let words = [
+        "run",
+        "x.toml",
+        "--seeds",
+        "4..6",
+        "--json",
+        "x.json",
+        "--junit",
+        "x.xml",
+        "--report",
+        "x.html",
+        "--shrink-seconds",
+        "5",
+    ];
     let ran = sim(here.path(), &words);
     let told = out(&ran);
     assert_eq!(code(&ran), 1, "{told}{}", err(&ran));

@@ -50,6 +50,9 @@ pub(crate) struct RunArgs {
     /// Writes the results as JUnit XML, a suite for each scenario and a case for each seed.
     #[arg(long, value_name = "FILE")]
     pub(crate) junit: Option<PathBuf>,
+    /// Writes a page about the runs: timelines of the failures and of the slowest runs. It needs nothing but a browser.
+    #[arg(long, value_name = "FILE.html")]
+    pub(crate) report: Option<PathBuf>,
     /// Runs every seed twice: it fails if not exactly the same happens.
     #[arg(long)]
     pub(crate) twice: bool,

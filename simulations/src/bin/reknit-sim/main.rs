@@ -13,6 +13,7 @@ mod failures;
 mod guarded;
 mod jobs;
 mod junit;
+mod kept;
 mod run;
 mod screen;
 mod shrinking;

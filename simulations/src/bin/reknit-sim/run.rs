@@ -4,6 +4,7 @@ use crate::args::RunArgs;
 use crate::choice::{self, Chosen};
 use crate::failures::{self, Detail};
 use crate::jobs::{Done, How, Task, run_all};
+use crate::kept::Kept;
 use crate::screen::Screen;
 use crate::shrinking::{Patience, shrink_failure};
 use crate::table::Table;
@@ -23,13 +24,16 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<bool> {
     let to_output = args.json.as_deref() == Some(Path::new(STANDARD_OUTPUT));
     let screen = if to_output { Screen::Error } else { Screen::Output };
     let began = Instant::now();
-    let ran = run_tasks(args, &chosen, &tasks, screen);
+    let mut ran = run_tasks(args, &chosen, &tasks, screen);
     let results = ran.results(&chosen);
     screen.say(&summary(&results).to_string());
     let failed = ran.failed.len();
     let real_s = began.elapsed().as_secs_f64();
     screen.say(&format!("{} runs, {failed} failed, in {real_s:.1} s", tasks.len()));
     write(args, &results)?;
+    if let (Some(path), Some(kept)) = (&args.report, ran.kept.take()) {
+        write_file(path, &kept.html())?;
+    }
     if !args.no_shrink {
         shrink_each(args, &chosen, &ran, screen)?;
     }
@@ -55,6 +59,8 @@ struct AllRan {
     runs: BTreeMap<usize, Vec<RunResult>>,
     /// With the place of the scenario.
     failed: Vec<(usize, Outcome)>,
+    /// For a page, if one is wanted.
+    kept: Option<Kept>,
 }
 
 fn run_tasks(args: &RunArgs, chosen: &[Chosen], tasks: &[Task], screen: Screen) -> AllRan {
@@ -62,7 +68,7 @@ fn run_tasks(args: &RunArgs, chosen: &[Chosen], tasks: &[Task], screen: Screen) 
     let how = How { jobs: args.jobs.map_or_else(cores, usize::from), twice: args.twice };
     let detail = if tasks.len() == 1 { Detail::Story } else { Detail::Found };
     let bar = progress(tasks.len());
-    let mut ran = AllRan::default();
+    let mut ran = AllRan { kept: args.report.as_ref().map(|_| Kept::default()), ..AllRan::default() };
     run_all(chosen, tasks, how, |done| {
         let spoken = &chosen[done.task.scenario].spoken;
         if let Some(failure) = &done.outcome.failure {
@@ -86,14 +92,16 @@ fn progress(runs: usize) -> ProgressBar {
 
 impl AllRan {
     fn add(&mut self, spoken: &str, done: Done) {
-        let Done { task, mut outcome, real_s } = done;
+        let Done { task, outcome, real_s } = done;
         let reproduce = guarded::reproduce(spoken, &outcome);
         let runs = self.runs.entry(task.scenario).or_default();
         runs.push(RunResult::new(&outcome, real_s, &reproduce));
         if outcome.failure.is_some() {
-            // Nobody looks at it any more, and there may be thousands.
-            outcome.timeline = Timeline::default();
-            self.failed.push((task.scenario, outcome));
+            // A timeline is of no use to whoever makes it smaller, and there may be thousands.
+            self.failed.push((task.scenario, Outcome { timeline: Timeline::default(), ..outcome.clone() }));
+        }
+        if let Some(kept) = &mut self.kept {
+            kept.add(task.scenario, outcome);
         }
     }
 
