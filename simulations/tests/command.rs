@@ -69,13 +69,13 @@ fn code(output: &Output) -> i32 {
 
 /// A folder with a scenario in `x.toml`.
 fn folder(scenario: &str) -> TempDir {
-    let folder = TempDir::new().unwrap();
-    std::fs::write(folder.path().join("x.toml"), scenario).unwrap();
+    let folder = TempDir::new().expect("a temporary folder");
+    std::fs::write(folder.path().join("x.toml"), scenario).expect("the folder is ours");
     folder
 }
 
 fn json(path: &Path) -> Value {
-    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+    serde_json::from_str(&std::fs::read_to_string(path).expect("it was written")).expect("it is JSON")
 }
 
 #[test]
