@@ -137,6 +137,71 @@ impl Action {
             | Self::Join => MarkKind::Other,
         }
     }
+
+    /// Every peer that is named.
+    pub(crate) fn named_mut(&mut self) -> Vec<&mut PeerNo> {
+        match self {
+            Self::Partition(groups) => groups.iter_mut().flatten().collect(),
+            Self::Cut(a, b) | Self::Mend(a, b) | Self::Link(a, b, _) => vec![a, b],
+            Self::Nat(peer, _)
+            | Self::Kill(peer)
+            | Self::Start(peer)
+            | Self::Leave(peer)
+            | Self::Power(peer)
+            | Self::PowerAfter(peer, _)
+            | Self::DiskFull(peer)
+            | Self::SyncFails(peer, _)
+            | Self::DiskBreaks(peer, _)
+            | Self::MendDisk(peer)
+            | Self::FlipBit(peer)
+            | Self::Backup(peer)
+            | Self::Restore(peer)
+            | Self::Copy(peer)
+            | Self::Sleep(peer)
+            | Self::Wake(peer)
+            | Self::Jump(peer, _)
+            | Self::Drift(peer, _) => vec![peer],
+            Self::Heal | Self::Links(_) | Self::GossipLoss(_) | Self::Relays(_) | Self::Join => vec![],
+        }
+    }
+
+    /// Whether there is one more peer afterwards.
+    pub(crate) fn adds_peer(&self) -> bool {
+        matches!(self, Self::Join | Self::Copy(_))
+    }
+
+    /// Whether it is about a disk, so that it does nothing to a peer that keeps its data in memory.
+    pub(crate) fn is_about_disk(&self) -> bool {
+        matches!(
+            self,
+            Self::Power(_)
+                | Self::PowerAfter(..)
+                | Self::DiskFull(_)
+                | Self::SyncFails(..)
+                | Self::DiskBreaks(..)
+                | Self::MendDisk(_)
+                | Self::FlipBit(_)
+                | Self::Backup(_)
+                | Self::Restore(_)
+                | Self::Copy(_)
+        )
+    }
+
+    /// The same in a world without one of the peers, in which those behind it move up; none if it is about that peer.
+    pub(crate) fn without(&self, gone: PeerNo) -> Option<Self> {
+        let mut action = self.clone();
+        if let Self::Partition(groups) = &mut action {
+            groups.iter_mut().for_each(|group| group.retain(|peer| *peer != gone));
+            groups.retain(|group| !group.is_empty());
+        }
+        for peer in action.named_mut() {
+            if *peer == gone {
+                return None;
+            }
+            *peer -= usize::from(*peer > gone);
+        }
+        Some(action)
+    }
 }
 
 impl fmt::Display for Action {

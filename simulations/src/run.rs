@@ -32,8 +32,8 @@ pub fn run(scenario: &Scenario, seed: u64) -> Outcome {
     outcome(scenario, seed, &ran, settled)
 }
 
-/// Everything that a scenario plans, in order.
-fn actions(scenario: &Scenario, seed: u64) -> Vec<(Duration, Action)> {
+/// Everything that a scenario plans under a seed, in order.
+pub(crate) fn actions(scenario: &Scenario, seed: u64) -> Vec<(Duration, Action)> {
     let mut actions = vec![];
     if let Some(chaos) = &scenario.chaos {
         let planned = chaos::plan(scenario, chaos, &mut Chance::new(seed).stream("chaos", 0));

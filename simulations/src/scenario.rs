@@ -1,5 +1,13 @@
 //! A scenario: what a simulation is made of, as data.
 
+mod embedded;
+mod faults;
+mod text;
+
+pub use embedded::{EMBEDDED, embedded};
+pub use faults::{Fault, Place};
+pub use text::LoadError;
+
 use crate::action::Action;
 use crate::link::Link;
 use crate::people::Person;

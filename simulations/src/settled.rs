@@ -13,7 +13,8 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Budget {
-    /// Virtual time until all have the same events.
+    /// Virtual time until all have the same events. In a file: seconds.
+    #[serde(with = "seconds")]
     pub time: Duration,
     /// Bytes of messages until then; none if they do not matter.
     pub bytes: Option<u64>,
@@ -228,3 +229,18 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// Receipts follow a moment of quiet, once connections that died unnoticed are found dead.
 const RECEIPTS_WAIT: Duration = Duration::from_secs(30);
 const LOOK_FOR_RECEIPTS_EVERY: Duration = Duration::from_millis(500);
+
+/// A duration as a number of seconds.
+mod seconds {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use std::time::Duration;
+
+    pub(super) fn serialize<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        time.as_secs_f64().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        Duration::try_from_secs_f64(f64::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}

@@ -11,7 +11,8 @@ const LINES_MAX: usize = 500;
 const LONGER: &[(&str, &str)] = &[];
 
 /// Folders at the root whose sources the rules hold for.
-const FOLDERS: &[&str] = &["crates", "peer", "bootstrap", "tests", "examples", "bench", "fuzz"];
+const FOLDERS: &[&str] =
+    &["crates", "peer", "bootstrap", "simulations", "tests", "examples", "bench", "fuzz"];
 
 /// A Rust source file, read.
 pub(super) struct Source {
