@@ -7,5 +7,6 @@ mod forged;
 mod joining;
 mod merging;
 mod size;
+mod slow;
 mod support;
 mod transactions;
