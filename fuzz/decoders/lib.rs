@@ -6,6 +6,7 @@
 pub(crate) mod access;
 pub(crate) mod crdt;
 pub(crate) mod session;
+pub(crate) mod store;
 pub(crate) mod sync;
 pub(crate) mod types;
 
@@ -17,6 +18,7 @@ pub const DECODERS: &[(&str, Decoder)] = &[
     ("announce", sync::announce),
     ("announce_envelope", access::announce_envelope),
     ("control", access::control),
+    ("damaged_store", store::damaged_store),
     ("delta_counter", crdt::delta_counter),
     ("delta_document", crdt::delta_document),
     ("delta_register", crdt::delta_register),
@@ -24,10 +26,12 @@ pub const DECODERS: &[(&str, Decoder)] = &[
     ("frame", sync::frame),
     ("frontier", sync::frontier),
     ("header", types::header),
+    ("journal", store::journal),
     ("keys", access::keys),
     ("membership", access::membership),
     ("message", sync::message),
     ("opening", sync::opening),
+    ("record", store::record),
     ("saved_counter", crdt::saved_counter),
     ("saved_document", crdt::saved_document),
     ("saved_register", crdt::saved_register),

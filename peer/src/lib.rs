@@ -24,6 +24,7 @@
 //! # }
 //! ```
 
+mod arrivals;
 mod builder;
 mod changes;
 mod clock;

@@ -220,6 +220,15 @@ impl Peer {
         UntilEnded::new(events.filter_map(Result::ok), self.core().ended.subscribe())
     }
 
+    /// Reads every record of the store and checks that it is one that a peer writes; how many there are. This blocks for as
+    /// long as reading the whole store takes.
+    ///
+    /// # Errors
+    /// [`Error::Store`]; [`Error::Refused`], which names the first record that is not; [`Error::Stopped`].
+    pub fn check_store(&self) -> Result<u64, Error> {
+        Ok(reknit_engine::check_store(&*self.core().snapshot()?)?)
+    }
+
     /// Makes every commit so far durable, those of others included.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 //! Each stream has a task that writes and one that reads. Readers do the heavy work before the inbox: they decompress
 //! frames, hash their events and check signatures, so the engine is given verified events only.
 
+use crate::arrivals::Arrivals;
 use crate::core::{Core, Task};
 use futures::io::ReadHalf;
 use futures::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -258,10 +259,11 @@ async fn read_opening(stream: &mut SyncStream) -> io::Result<Opening> {
 async fn read_all(
     core: Arc<Core>,
     link: LinkId,
-    mut reading: ReadHalf<SyncStream>,
+    reading: ReadHalf<SyncStream>,
     context: LinkContext,
 ) -> io::Result<()> {
-    while let Some(bytes) = read_one(&mut reading, MESSAGE_BYTES_MAX).await? {
+    let (mut arrivals, mut reading) = Arrivals::of(core.inbox.clone(), link, reading);
+    while let Some(bytes) = arrivals.during(read_one(&mut reading, MESSAGE_BYTES_MAX)).await? {
         let incoming = if bytes.len() < INLINE_BYTES_MAX {
             Incoming::prepare(&bytes, &context)
         } else {

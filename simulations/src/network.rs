@@ -54,6 +54,8 @@ pub(crate) struct Arrival {
 pub(crate) enum Item {
     Opening(Vec<u8>),
     Message(Vec<u8>),
+    /// So many bytes of the message that comes next: what the reader of a slow stream tells its engine.
+    Part(u64),
     End(String),
 }
 

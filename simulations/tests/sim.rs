@@ -4,7 +4,7 @@ use reknit_crdt::FieldValue;
 use reknit_sim::people::{Person, Work};
 use reknit_sim::scenario::Planned;
 use reknit_sim::{Budget, Disks, Link, Scenario, Sim, Time, heal, partition, run};
-use reknit_types::{EntityId, Name};
+use reknit_types::{EntityId, Name, Value};
 
 #[test]
 fn a_partition_heals() {
@@ -51,6 +51,26 @@ fn one_seed_gives_one_story_and_another_seed_another() {
     };
     assert_eq!(digest(5), digest(5));
     assert_ne!(digest(5), digest(6));
+}
+
+#[test]
+fn a_link_that_takes_minutes_for_an_event_carries_it() {
+    let mut noise = [7u64; 100_000];
+    (1..noise.len()).for_each(|at| noise[at] = noise[at - 1].wrapping_mul(6_364_136_223_846_793_005) + 1);
+    let noise: Vec<u8> = noise.iter().map(|word| (word >> 33) as u8).collect();
+    Sim::new(2)
+        .peers(2)
+        .link(Link { bandwidth: Some(700), ..Link::new(20.0, 0.0) })
+        .at(1.s(), partition([&[0], &[1]]))
+        .at(20.s(), heal())
+        .run(|world| {
+            world.pass(10.s())?;
+            world.transact(0, |tx| tx.create("noise")?.set("body", Value::Bytes(noise)).map(drop))?;
+            world.pass(400.s())?;
+            assert_eq!(world.entities(1, &Name::new("noise").unwrap()).unwrap().len(), 1);
+            Ok(())
+        })
+        .assert_converged();
 }
 
 fn scenario() -> Scenario {

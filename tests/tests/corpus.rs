@@ -13,6 +13,7 @@ mod decoders;
 
 mod access;
 mod crdt;
+mod store;
 mod sync;
 mod types;
 
@@ -33,7 +34,10 @@ pub(crate) fn seed(decoder: &'static str, name: &'static str, bytes: impl Into<V
 }
 
 fn seeds() -> Vec<Seed> {
-    [access::seeds(), crdt::seeds(), sync::seeds(), types::seeds()].into_iter().flatten().collect()
+    [access::seeds(), crdt::seeds(), store::seeds(), sync::seeds(), types::seeds()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn folder(decoder: &str) -> PathBuf {

@@ -153,6 +153,12 @@ pub enum Incoming {
     },
     /// Bytes that are no message, or a frame that does not verify.
     Malformed(String),
+    /// More of a message that is not whole yet. To be said every [`reknit_sync::limits::ARRIVING_MS`] if more than
+    /// [`reknit_sync::limits::PROGRESS_BYTES`] have come: on a slow link they are all that shows that the peer is there.
+    Arriving {
+        /// Bytes that came since the last time, those of whole messages included.
+        bytes: u64,
+    },
 }
 
 /// What a round of the engine leads to: one batch to commit, then everything else, in order.

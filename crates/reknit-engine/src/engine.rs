@@ -45,6 +45,8 @@ pub struct Engine {
     pub(crate) connected: BTreeMap<DeviceId, u64>,
     pub(crate) joins: Vec<Join>,
     changed_spaces: BTreeSet<SpaceNo>,
+    /// Bytes of the events of all spaces that wait for the round to be settled.
+    pending_bytes: usize,
     session_nonce: u64,
     /// Numbers up to this one are taken, or were.
     last_space: u32,
@@ -72,6 +74,7 @@ impl Engine {
             connected: BTreeMap::new(),
             joins: vec![],
             changed_spaces,
+            pending_bytes: 0,
             session_nonce,
             last_space,
         })
@@ -138,8 +141,7 @@ impl Engine {
     /// Whether a round has gathered enough: settle and commit it before the next input is handled, so that no batch
     /// grows beyond what the store takes.
     pub fn is_full(&self, effects: &Effects) -> bool {
-        let pending: usize = self.spaces.values().map(|space| space.log.pending_bytes()).sum();
-        effects.batch.bytes() + pending + self.cells.changed_bytes() >= ROUND_BYTES_MAX
+        effects.batch.bytes() + self.pending_bytes + self.cells.changed_bytes() >= ROUND_BYTES_MAX
     }
 
     /// Ends a round: everything it did goes into the batch, and peers are told. Commit the batch next.
@@ -153,6 +155,7 @@ impl Engine {
         effects: &mut Effects,
     ) -> Result<(), EngineError> {
         for space in self.spaces.values_mut().filter(|space| !space.round.is_empty()) {
+            self.pending_bytes -= space.log.pending_bytes();
             space.log.settle(&mut effects.batch, &self.device)?;
             space.pack(now_ms, reads, &mut effects.batch)?;
             space.put_round(&mut effects.batch);
@@ -211,7 +214,10 @@ impl Engine {
         self.changed_spaces.insert(no);
     }
 
-    pub(crate) fn unnote_space(&mut self, no: SpaceNo) {
+    /// Forgets a space that is no longer in the store.
+    pub(crate) fn drop_space(&mut self, no: SpaceNo) {
+        let dropped = self.spaces.remove(&no);
+        self.pending_bytes -= dropped.map_or(0, |space| space.log.pending_bytes());
         self.changed_spaces.remove(&no);
     }
 
@@ -234,8 +240,7 @@ impl Engine {
             Ok(_) => Ok(no),
             Err(error) => {
                 self.space(no)?.abandon(&mut turn.effects.batch);
-                self.spaces.remove(&no);
-                self.changed_spaces.remove(&no);
+                self.drop_space(no);
                 Err(error)
             }
         }
@@ -398,7 +403,9 @@ impl Engine {
             batch: &mut turn.effects.batch,
             cells: &mut self.cells,
         };
+        let pending_before = space.log.pending_bytes();
         let mut admission = admit(space, &mut desk, arrival)?;
+        self.pending_bytes += space.log.pending_bytes() - pending_before;
         turn.effects.own |= local;
         if space.round.membership_changed {
             self.changed_spaces.insert(no);
@@ -478,3 +485,6 @@ impl crate::cells::CellSource for CachedCells<'_> {
 const ROUND_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Texts and documents folded in one round at most, so that folding never holds up a commit for long.
 const FOLDS_A_ROUND: usize = 2;
+
+#[cfg(test)]
+mod tests;

@@ -42,6 +42,9 @@ impl Engine {
                 self.end_link(turn, no, device, CloseReason::BadFrame)
             }
             Incoming::Events { frame, events } => self.on_events(turn, no, device, (frame, events)),
+            Incoming::Arriving { bytes } => self.with_session(turn, no, device, |session, now_ms, _, out| {
+                session.on_arriving(now_ms, bytes, out);
+            }),
         }
     }
 

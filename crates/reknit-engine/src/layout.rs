@@ -81,15 +81,19 @@ pub(crate) fn cell_record_key(row: &RowKey, field: &Name, kind: CrdtKind) -> Vec
 
 /// Field and kind of a key in `Snapshots`, without that of the row; `None` if it is that of a saved text or document.
 pub(crate) fn parse_cell_record_key(rest: &[u8]) -> Option<(Name, CrdtKind)> {
-    let (len, rest) = rest.split_first()?;
-    let (name, rest) = rest.split_at_checked(usize::from(*len))?;
-    let (kind, rest) = rest.split_first()?;
-    let kind = CrdtKind::from_byte(*kind).ok()?;
-    let field = Name::new(std::str::from_utf8(name).ok()?).ok()?;
+    let (field, kind, rest) = split_cell_key(rest)?;
     (rest.len() == usize::from(is_saved_apart(kind))).then_some((field, kind))
 }
 
-fn is_saved_apart(kind: CrdtKind) -> bool {
+/// Field and kind of a key in `Snapshots` or `Deltas`, without that of the row, and what follows them.
+pub(crate) fn split_cell_key(rest: &[u8]) -> Option<(Name, CrdtKind, &[u8])> {
+    let (field, rest) = split_name(rest)?;
+    let (kind, rest) = rest.split_first()?;
+    Some((field, CrdtKind::from_byte(*kind).ok()?, rest))
+}
+
+/// Whether the field has its state in `Snapshots` and `Deltas`.
+pub(crate) fn is_saved_apart(kind: CrdtKind) -> bool {
     matches!(kind, CrdtKind::Text | CrdtKind::Document)
 }
 
@@ -102,12 +106,16 @@ pub(crate) fn collection_prefix(space: SpaceNo, collection: &Name) -> Vec<u8> {
 
 /// The collection and entity of a key in `Rows`.
 pub(crate) fn parse_row_key(key: &[u8]) -> Option<RowKey> {
+    split_row_key(key).filter(|(_, rest)| rest.is_empty()).map(|(key, _)| key)
+}
+
+/// The key of a row that a key in `Snapshots` or `Deltas` begins with, and what follows it.
+pub(crate) fn split_row_key(key: &[u8]) -> Option<(RowKey, &[u8])> {
     let (space, rest) = key.split_first_chunk::<4>()?;
-    let (len, rest) = rest.split_first()?;
-    let (name, rest) = rest.split_at_checked(usize::from(*len))?;
-    let collection = Name::new(std::str::from_utf8(name).ok()?).ok()?;
-    let entity = EntityId::from_bytes(rest.try_into().ok()?);
-    Some(RowKey { space: SpaceNo(u32::from_be_bytes(*space)), collection, entity })
+    let (collection, rest) = split_name(rest)?;
+    let (entity, rest) = rest.split_first_chunk::<16>()?;
+    let space = SpaceNo(u32::from_be_bytes(*space));
+    Some((RowKey { space, collection, entity: EntityId::from_bytes(*entity) }, rest))
 }
 
 /// The key in `Log` of the segment whose first event has this index.
@@ -226,7 +234,13 @@ fn push_name(key: &mut Vec<u8>, name: &Name) {
     key.extend_from_slice(name.as_str().as_bytes());
 }
 
-const EVIDENCE_FORK: u8 = 1;
+fn split_name(key: &[u8]) -> Option<(Name, &[u8])> {
+    let (len, rest) = key.split_first()?;
+    let (name, rest) = rest.split_at_checked(usize::from(*len))?;
+    Some((Name::new(std::str::from_utf8(name).ok()?).ok()?, rest))
+}
+
+pub(crate) const EVIDENCE_FORK: u8 = 1;
 pub(crate) const EVIDENCE_VOID: u8 = 2;
 
 #[cfg(test)]

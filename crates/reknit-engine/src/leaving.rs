@@ -25,8 +25,7 @@ impl Engine {
         self.table.by_link.retain(|_, (space, _)| *space != no);
         self.answer_joins(turn, no, || Err(EngineError::GivenUp));
         self.cells.forget(no);
-        self.spaces.remove(&no);
-        self.unnote_space(no);
+        self.drop_space(no);
         turn.effects.batch.append(erased);
         turn.effects.durable = true;
         turn.effects.notice(Notice::Left { space: no });

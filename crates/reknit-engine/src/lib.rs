@@ -32,6 +32,7 @@ mod announcing;
 mod apart;
 mod apply;
 mod cells;
+mod check;
 mod commits;
 mod contested;
 mod effects;
@@ -57,6 +58,7 @@ mod tx;
 mod write;
 
 pub use apply::{EntityChange, What};
+pub use check::{check_record, check_store};
 pub use commits::{Commits, Ledger};
 pub use effects::{
     Committed, Effects, Incoming, Input, LinkContext, LinkId, MemberInfo, Notice, Output, Reply, RequestId,

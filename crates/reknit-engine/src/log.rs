@@ -9,7 +9,7 @@ mod pack;
 mod reader;
 
 pub(crate) use forks::{Branch, index_on, run_on};
-pub(crate) use reader::{LogReader, Placed, SegmentCache};
+pub(crate) use reader::{LogReader, Placed, SegmentCache, parse_run};
 
 use crate::error::EngineError;
 use crate::layout::{AuthorNo, SpaceNo, author_key, log_key, parse_author_key, run_key};

@@ -273,6 +273,9 @@ impl Stored {
         }
         let id = SpaceId::decode(&mut reader)?;
         let (next_index, packed) = (reader.varint("next index")?, reader.varint("packed index")?);
+        if next_index > INDEX_MAX || packed > next_index {
+            return Err(DecodeError::Invalid("next index"));
+        }
         let count = reader.count(usize::MAX, "heads")?;
         let heads = (0..count).map(|_| decode_head(&mut reader)).collect::<Result<_, _>>()?;
         reader.finish()?;
@@ -310,14 +313,37 @@ fn load_frontier(reads: &dyn Reads, space: SpaceNo, authors: &Authors) -> Result
 
 fn load_tips(authors: &Authors, no: Option<AuthorNo>, value: &[u8], frontier: &mut Frontier) -> Option<()> {
     let author = authors.id(no?)?;
-    let mut reader = Reader::new(value);
-    let mut tips = vec![];
-    while reader.remaining() > 0 {
-        let seq = reader.varint("seq").ok()?;
-        tips.push(Tip { seq, id: EventId::decode(&mut reader).ok()? });
-    }
-    frontier.set(author, tips);
+    frontier.set(author, decode_tips(value).ok()?);
     Some(())
 }
 
+fn decode_tips(value: &[u8]) -> Result<Vec<Tip>, DecodeError> {
+    let mut reader = Reader::new(value);
+    let mut tips = vec![];
+    while reader.remaining() > 0 {
+        let seq = reader.varint("seq")?;
+        tips.push(Tip { seq, id: EventId::decode(&mut reader)? });
+    }
+    Ok(tips)
+}
+
+/// Whether the record is one of a space, of this kind.
+pub(crate) fn check_space_record(kind: u8, value: &[u8]) -> Result<(), EngineError> {
+    let kind = SpaceRecordKind::ALL.into_iter().find(|known| *known as u8 == kind);
+    match kind.ok_or(DecodeError::Invalid("kind of a space's record"))? {
+        SpaceRecordKind::State => Stored::decode(value).map(drop)?,
+        SpaceRecordKind::Keys => SpaceKeys::decode(value).map(drop)?,
+        SpaceRecordKind::Membership => Membership::decode(value).map(drop)?,
+        SpaceRecordKind::Ticket => drop(parse_ticket(value)?),
+    }
+    Ok(())
+}
+
+/// Whether the record is one of the tips of an author.
+pub(crate) fn check_tips(value: &[u8]) -> Result<(), EngineError> {
+    Ok(decode_tips(value).map(drop)?)
+}
+
 const VERSION: u8 = 1;
+/// More events than anybody writes: what adds to an index below it never overflows.
+const INDEX_MAX: u64 = 1 << 62;

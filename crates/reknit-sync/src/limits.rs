@@ -44,7 +44,7 @@ pub const FRAME_BYTES_TARGET: usize = 256 * 1024;
 pub const FRAMES_PER_TURN: usize = 4;
 /// Bytes of frames that may be under way before the receiver has admitted them.
 pub const CREDIT_WINDOW_BYTES: u64 = 4 * 1024 * 1024;
-/// Credit is handed back when this much has gathered.
+/// Credit is handed back when this much has gathered, or less of it as [`CONFIRM_MS`] says.
 pub const CREDIT_STEP_BYTES: u64 = CREDIT_WINDOW_BYTES / 4;
 
 /// Tips of one author beyond which a peer takes in no further branch that the author brings itself. From others it
@@ -64,11 +64,21 @@ pub const RELAY_DELAY_MS: u64 = 50;
 pub const HAVE_DELAY_MS: u64 = 25;
 /// Receipts are exchanged again after this long without events.
 pub const QUIET_MS: u64 = 100;
-/// How long a peer may take to answer while the two compare what they have.
+/// So many bytes that arrive count as progress before their message is whole. Within [`ANSWER_TIMEOUT_MS`] while the two
+/// compare and within [`DELIVERY_TIMEOUT_MS`] from then on, this is the least rate of a peer: about 1 KiB and 300 bytes a
+/// second. A message of the greatest size so takes [`MESSAGE_BYTES_MAX`] / [`PROGRESS_BYTES`] of these timeouts at most.
+pub const PROGRESS_BYTES: u64 = 8 * 1024;
+/// What arrives is reported to the session no more often than this.
+pub const ARRIVING_MS: u64 = 2_000;
+/// While something arrives, its sender hears of it by what credit there is, if only of 0 bytes, no more often than this.
+pub const CONFIRM_MS: u64 = 4_000;
+/// Signs that excuse a wait for credit: one for each [`PROGRESS_BYTES`] that can be under way in both directions.
+pub const SIGNS_MAX: u64 = 2 * (CREDIT_WINDOW_BYTES + MESSAGE_BYTES_MAX as u64) / PROGRESS_BYTES;
+/// How long a peer may take to answer while the two compare what they have, without any progress.
 pub const ANSWER_TIMEOUT_MS: u64 = 10_000;
 /// How long a peer may leave what it showed undelivered, without any progress.
 pub const DELIVERY_TIMEOUT_MS: u64 = 30_000;
-/// How long a peer may withhold credit.
+/// How long a peer may withhold credit, without any progress.
 pub const CREDIT_TIMEOUT_MS: u64 = 60_000;
 /// How long two quiet sides may stay unequal before the session ends and a fresh one compares anew.
 pub const UNEQUAL_TIMEOUT_MS: u64 = 5 * 60_000;

@@ -161,7 +161,7 @@ pub enum Message {
     Events(Frame),
     /// Tips that the sender has come to have from elsewhere, ascending.
     Have(Vec<Dot>),
-    /// The receiver may send this many bytes of frames more.
+    /// The receiver may send this many bytes of frames more. Even of 0 bytes it says that a long message is arriving.
     Credit(u64),
     /// The sender has exactly the events of this frontier.
     Receipt(Receipt),

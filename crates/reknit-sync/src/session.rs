@@ -21,6 +21,9 @@
 //! a sign that the peer has them (in a mesh it usually does), and are announced to it by [`Message::Have`], so that it
 //! need not push them here. When things fall quiet, receipts are exchanged again.
 //!
+//! A slow link is not a silent peer: while a long message arrives, its receiver says so by [`Message::Credit`] every few
+//! seconds, and both sides wait on as long as it comes at a least rate ([`crate::limits::PROGRESS_BYTES`]).
+//!
 //! What is pushed never lacks a cause: a local event takes everything it may depend on with it. A session that ends
 //! leaves nothing behind; the next one starts from what both have then.
 
@@ -28,6 +31,7 @@ mod compare;
 mod forks;
 mod learning;
 mod live;
+mod pace;
 mod shown;
 mod status;
 mod turn;
@@ -43,6 +47,7 @@ use crate::missing::Missing;
 use forks::Forks;
 use learning::{Learner, Teller};
 use live::Relay;
+use pace::Pace;
 use reknit_types::{DeviceId, DeviceKey, Dot, EventId, SpaceId, Tip};
 use shown::Shown;
 use std::sync::Arc;
@@ -116,7 +121,7 @@ pub struct Session {
     them: DeviceId,
     role: Role,
     stage: Stage,
-    /// When the stage, or the last step within it, began.
+    /// When the stage, or the last step within it, began, or something came for it last.
     since: u64,
     /// What the peer lacks and is to be sent now.
     missing: Missing,
@@ -130,8 +135,9 @@ pub struct Session {
     /// Bytes of frames received that no credit was handed back for: admitted, and not yet admitted.
     to_grant: u64,
     to_admit: u64,
-    /// When events last came or went.
+    /// When events last came or went, or a sign that they do.
     active_at: u64,
+    pace: Pace,
     /// More could be sent than one turn may.
     more: bool,
     receipts: Receipts,
@@ -196,6 +202,7 @@ impl Session {
             to_grant: 0,
             to_admit: 0,
             active_at: 0,
+            pace: Pace::default(),
             more: false,
             receipts: Receipts::default(),
             traffic: Traffic::default(),
@@ -205,6 +212,7 @@ impl Session {
     /// Begins. To be called once, before anything else.
     pub fn start(&mut self, now_ms: u64, history: &dyn History, out: &mut Vec<Output>) {
         (self.since, self.active_at) = (now_ms, now_ms);
+        self.pace.start(now_ms);
         if self.role == Role::Initiator && matches!(self.stage, Stage::Fresh) {
             let frontier = history.frontier().clone();
             self.say_hello(now_ms, history, out);
@@ -328,7 +336,7 @@ impl Session {
             Message::Settled { tip, shared } => self.on_settled(now_ms, (tip, shared), history),
             Message::Events(_) => Err(CloseReason::Misused),
             Message::Have(dots) => self.on_have(now_ms, &dots, history),
-            Message::Credit(bytes) => self.on_credit(bytes),
+            Message::Credit(bytes) => self.on_credit(now_ms, bytes),
             Message::Receipt(receipt) => self.on_receipt(receipt),
             Message::Close(reason) => {
                 self.stage = Stage::Closed(reason);

@@ -3,8 +3,10 @@
 use super::{Step, World};
 use crate::network::{Arrival, Item, PeerNo, StreamNo};
 use reknit_engine::{Incoming, Input, LinkContext, LinkId};
+use reknit_sync::limits::ARRIVING_MS;
 use reknit_sync::{CloseReason, Message, Opening};
 use reknit_types::DeviceId;
+use std::time::Duration;
 
 impl World {
     pub(super) fn open(
@@ -81,14 +83,18 @@ impl World {
         let bytes = HEADER_BYTES
             + match &item {
                 Item::Opening(bytes) | Item::Message(bytes) => bytes.len(),
-                Item::End(_) => 0,
+                Item::Part(_) | Item::End(_) => 0,
             };
         let Some(conn) = self.network.conns.get_mut(&conn_no) else { return };
         let arrives = conn.senders[side].send(self.now, bytes, (&path.0, path.1), &mut self.network_rng);
         let Some(arrives) = arrives else { return self.kill(conn_no, "nothing comes through") };
         let Some(stream) = self.network.streams.get_mut(&no) else { return };
-        let arrives = arrives.max(stream.last_arrival[1 - side]);
+        let begins = self.now.max(stream.last_arrival[1 - side]);
+        let arrives = arrives.max(begins);
         stream.last_arrival[1 - side] = arrives;
+        for (at, bytes) in parts(begins, arrives, bytes) {
+            self.agenda.plan(at, Step::Arrive(Arrival { stream: no, to: 1 - side, item: Item::Part(bytes) }));
+        }
         self.agenda.plan(arrives, Step::Arrive(Arrival { stream: no, to: 1 - side, item }));
     }
 
@@ -120,6 +126,7 @@ impl World {
         match item {
             Item::Opening(bytes) => self.deliver_opening((to, from), (stream, side), &bytes),
             Item::Message(bytes) => self.deliver_message(to, (stream, side), &bytes),
+            Item::Part(bytes) => self.deliver_part(to, (stream, side), bytes),
             Item::End(why) => {
                 if let Some(link) = self.link_of(stream, side) {
                     self.forget_link(to, link);
@@ -164,14 +171,34 @@ impl World {
         self.input(to, Input::Incoming { link, incoming });
     }
 
+    fn deliver_part(&mut self, to: PeerNo, (stream, side): (StreamNo, usize), bytes: u64) {
+        let Some(link) = self.link_of(stream, side) else { return };
+        let Some(running) = self.peers[to].running() else { return };
+        if running.contexts.contains_key(&link) {
+            self.input(to, Input::Incoming { link, incoming: Incoming::Arriving { bytes } });
+        }
+    }
+
     fn link_of(&self, stream: StreamNo, side: usize) -> Option<LinkId> {
         self.network.streams.get(&stream)?.links[side]
     }
 }
 
+/// When a reader says how much of so many bytes has come, before all of them have.
+fn parts(begins: Duration, arrives: Duration, bytes: usize) -> impl Iterator<Item = (Duration, u64)> {
+    let span = arrives - begins;
+    let count = u32::try_from(span.as_nanos() / ARRIVING.as_nanos()).unwrap_or(u32::MAX);
+    let each = bytes as f64 * ARRIVING.as_secs_f64() / span.as_secs_f64().max(ARRIVING.as_secs_f64());
+    (1..=count)
+        .map(move |nth| begins + ARRIVING * nth)
+        .filter(move |at| *at < arrives)
+        .map(move |at| (at, each as u64))
+}
+
 fn kind(incoming: &Incoming) -> &'static str {
     match incoming {
         Incoming::Malformed(_) => "malformed",
+        Incoming::Arriving { .. } => "a part",
         Incoming::Events { .. } => "events",
         Incoming::Message(message) => match message {
             Message::Hello(_) => "hello",
@@ -193,3 +220,4 @@ fn kind(incoming: &Incoming) -> &'static str {
 
 /// Length prefix, and what QUIC adds to a message.
 const HEADER_BYTES: usize = 4 + 30;
+const ARRIVING: Duration = Duration::from_millis(ARRIVING_MS);

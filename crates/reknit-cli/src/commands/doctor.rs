@@ -115,12 +115,14 @@ async fn store(home: &Home) -> (Check, Option<StatusView>) {
             let host = Host::new(peer, home.store());
             let status = Status {}.execute(&host).await;
             let spaces = Spaces {}.execute(&host).await.map(|spaces| spaces.len());
+            let records = host.peer().check_store();
             let closed = host.peer().clone().shutdown().await;
-            match (status, spaces, closed) {
-                (Ok(status), Ok(spaces), Ok(())) => {
+            match (status, spaces, records.and_then(|records| closed.map(|()| records))) {
+                (Ok(status), Ok(spaces), Ok(records)) => {
                     let bytes = indicatif::HumanBytes(status.store_bytes);
-                    let found =
-                        format!("no peer is running; it opens and reads: {spaces} spaces in {bytes}{stale}");
+                    let found = format!(
+                        "no peer is running; it opens, and all {records} records read well: {spaces} spaces in {bytes}{stale}"
+                    );
                     (Check::well(WHAT, found), Some(status))
                 }
                 (Err(failure), ..) | (_, Err(failure), _) => (Check::broken(WHAT, failure.message), None),

@@ -96,6 +96,7 @@ fn every_answer_is_json_when_asked_for() {
     assert_eq!(home.json(&["ls", "songs"])[0]["id"], id.as_str());
     assert!(home.json(&["invite"])["ticket"].as_str().unwrap().starts_with("reknit1"));
     assert_eq!(home.json(&["doctor"])[0]["health"], "well");
+    assert!(home.ok(&["doctor"]).contains("records read well"));
     assert_eq!(home.json(&["rm", "songs", &id])[0], id.as_str());
 }
 

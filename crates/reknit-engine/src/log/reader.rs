@@ -209,10 +209,15 @@ impl LogReader<'_> {
     }
 }
 
-fn parse_run(key: &[u8], value: &[u8]) -> Result<Run, DecodeError> {
+/// The run with this record.
+pub(crate) fn parse_run(key: &[u8], value: &[u8]) -> Result<Run, DecodeError> {
     let (seq, index) = parse_run_key(key).ok_or(DecodeError::Invalid("key of a run"))?;
     let mut reader = Reader::new(value);
     let len = reader.varint("length of a run")?;
     reader.finish()?;
+    let ends = |first: u64| first.checked_add(len).is_some();
+    if len == 0 || !ends(seq) || !ends(index) {
+        return Err(DecodeError::Invalid("length of a run"));
+    }
     Ok(Run { seq, index, len })
 }

@@ -2,10 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod checked;
 mod faults;
 mod forged;
 mod joining;
 mod merging;
 mod size;
+mod slow;
 mod support;
 mod transactions;

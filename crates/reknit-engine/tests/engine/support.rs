@@ -2,6 +2,7 @@
 //! that gets lost, and virtual time. Everything follows from one seed.
 
 mod asking;
+mod slow;
 mod streams;
 
 use rand::{Rng, RngExt, SeedableRng};
@@ -66,6 +67,9 @@ pub(crate) struct World {
     pub(crate) largest_batch: usize,
     /// Damages every frame that comes from this peer.
     pub(crate) garbles: Option<usize>,
+    /// Streams carry so much in each direction; without it, anything at once.
+    pub(crate) bytes_a_minute: Option<u64>,
+    pipes: BTreeMap<End, slow::Pipe>,
     connected: BTreeSet<(usize, usize)>,
     other_end: BTreeMap<End, End>,
     queues: BTreeMap<End, VecDeque<Item>>,
@@ -87,6 +91,8 @@ impl World {
             resent: 0,
             largest_batch: 0,
             garbles: None,
+            bytes_a_minute: None,
+            pipes: BTreeMap::new(),
             connected: BTreeSet::new(),
             other_end: BTreeMap::new(),
             queues: BTreeMap::new(),
@@ -294,7 +300,9 @@ impl World {
         if self.now_ms >= end {
             return false;
         }
-        self.now_ms = next.clamp(self.now_ms + 1, end);
+        let before_ms = self.now_ms;
+        self.now_ms = next.min(self.next_arrival_ms()).clamp(self.now_ms + 1, end);
+        self.let_arrive(self.now_ms - before_ms);
         for at in 0..self.peers.len() {
             if self.peers[at].engine.next_wakeup_ms().is_some_and(|due| due <= self.clock(at)) {
                 self.round(at, vec![Input::Tick]);

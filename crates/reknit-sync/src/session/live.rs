@@ -127,7 +127,7 @@ impl Session {
         out: &mut Vec<Output>,
     ) -> Result<(), CloseReason> {
         if source == Source::FromPeer {
-            self.grant_credit(out);
+            self.grant_credit(now_ms, out);
         }
         if !self.is_open() || dots.is_empty() {
             return Ok(());

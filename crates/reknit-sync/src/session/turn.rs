@@ -3,8 +3,8 @@
 use super::{History, Output, Session, Stage};
 use crate::close::CloseReason;
 use crate::limits::{
-    ANSWER_TIMEOUT_MS, CREDIT_STEP_BYTES, CREDIT_TIMEOUT_MS, CREDIT_WINDOW_BYTES, DELIVERY_TIMEOUT_MS,
-    FRAME_BYTES_MAX, FRAME_BYTES_TARGET, FRAMES_PER_TURN, QUIET_MS, UNEQUAL_TIMEOUT_MS,
+    ANSWER_TIMEOUT_MS, CREDIT_TIMEOUT_MS, CREDIT_WINDOW_BYTES, DELIVERY_TIMEOUT_MS, FRAME_BYTES_MAX,
+    FRAME_BYTES_TARGET, FRAMES_PER_TURN, QUIET_MS, UNEQUAL_TIMEOUT_MS,
 };
 use crate::message::{Message, Receipt};
 
@@ -90,6 +90,9 @@ impl Session {
         let left = !self.missing.is_empty();
         self.more = left && self.allowance > 0;
         let starved = left && self.allowance <= 0;
+        if starved && self.starved_since.is_none() {
+            self.pace.forget_signs();
+        }
         self.starved_since = starved.then(|| self.starved_since.unwrap_or(now_ms));
         Ok(())
     }
@@ -106,18 +109,14 @@ impl Session {
         Ok(())
     }
 
-    /// Everything received so far has been taken in.
-    pub(super) fn grant_credit(&mut self, out: &mut Vec<Output>) {
-        self.to_grant += std::mem::take(&mut self.to_admit);
-        if self.to_grant >= CREDIT_STEP_BYTES {
-            out.push(Output::Send(Message::Credit(std::mem::take(&mut self.to_grant))));
+    pub(super) fn on_credit(&mut self, now_ms: u64, bytes: u64) -> Result<(), CloseReason> {
+        // While the two compare, it says no more than that a long message arrives.
+        match self.stage {
+            Stage::Open => {}
+            Stage::AwaitingFrontier(_) | Stage::AwaitingReply(_) if bytes == 0 => {}
+            _ => return Err(CloseReason::OutOfTurn),
         }
-    }
-
-    pub(super) fn on_credit(&mut self, bytes: u64) -> Result<(), CloseReason> {
-        if !self.is_open() {
-            return Err(CloseReason::OutOfTurn);
-        }
+        self.note_credit(now_ms, bytes);
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
         self.allowance = self.allowance.saturating_add(bytes).min(CREDIT_WINDOW_BYTES as i64);
         Ok(())

@@ -15,9 +15,9 @@ use reknit_types::{DeviceId, Dot, EventId, Signature, Tip};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-const NOW: u64 = 1_000_000;
+pub(crate) const NOW: u64 = 1_000_000;
 
-fn memory(events: u64) -> Memory {
+pub(crate) fn memory(events: u64) -> Memory {
     let mut memory = Memory::default();
     for at in 0..events {
         let mut event = memory.write(2, b"x", NOW + at);
@@ -27,7 +27,7 @@ fn memory(events: u64) -> Memory {
     memory
 }
 
-fn hello(memory: &Memory) -> Message {
+pub(crate) fn hello(memory: &Memory) -> Message {
     let (digest, events) = (memory.frontier.digest(), memory.event_count());
     Message::Hello(Hello { version: 1, digest, events, now_ms: NOW, base: None })
 }
@@ -37,31 +37,46 @@ fn frontier(memory: &Memory, against: Against) -> Message {
 }
 
 /// A session in this role, started, after these messages; and the reason it closed for, if it did.
-struct Talk<H> {
-    session: Session,
+pub(crate) struct Talk<H> {
+    pub(crate) session: Session,
     history: H,
-    out: Vec<Output>,
+    pub(crate) out: Vec<Output>,
 }
 
 impl<H: History> Talk<H> {
-    fn new(role: Role, history: H) -> Self {
+    pub(crate) fn new(role: Role, history: H) -> Self {
         let session = Session::new(space(), Arc::new(device(0)), device(1).id(), role);
         let mut talk = Self { session, history, out: Vec::new() };
         talk.session.start(NOW, &talk.history, &mut talk.out);
         talk
     }
 
-    fn say(mut self, message: Message) -> Self {
-        self.session.on_message(NOW, message, &self.history, &mut self.out);
+    pub(crate) fn say(self, message: Message) -> Self {
+        self.say_after(0, message)
+    }
+
+    pub(crate) fn say_after(mut self, ms: u64, message: Message) -> Self {
+        self.session.on_message(NOW + ms, message, &self.history, &mut self.out);
         self
     }
 
-    fn wait(mut self, ms: u64) -> Self {
+    pub(crate) fn arrive_after(mut self, ms: u64, bytes: u64) -> Self {
+        self.session.on_arriving(NOW + ms, bytes, &mut self.out);
+        self
+    }
+
+    pub(crate) fn wait(mut self, ms: u64) -> Self {
         self.session.on_tick(NOW + ms, &self.history, &mut self.out);
         self
     }
 
-    fn closed(&self) -> Option<CloseReason> {
+    /// Whether it has not ended a minute later.
+    pub(crate) fn waits_on(&mut self, ms: u64) -> bool {
+        self.session.on_tick(NOW + ms + CREDIT_TIMEOUT_MS - 200, &self.history, &mut self.out);
+        self.closed().is_none()
+    }
+
+    pub(crate) fn closed(&self) -> Option<CloseReason> {
         match self.session.status().phase {
             Phase::Closed(reason) => {
                 assert_eq!(self.out.last(), Some(&Output::Close(reason)));
@@ -80,7 +95,7 @@ fn equal() -> Talk<Memory> {
 }
 
 /// A responder with three events whose peer has none.
-fn ahead() -> Talk<Memory> {
+pub(crate) fn ahead() -> Talk<Memory> {
     let nothing = Memory::default();
     let delta = Delta { gone: vec![0], new: vec![] };
     Talk::new(Role::Responder, memory(3))
@@ -89,7 +104,7 @@ fn ahead() -> Talk<Memory> {
 }
 
 /// An initiator whose peer says that it has events of an unknown author.
-fn behind() -> Talk<Memory> {
+pub(crate) fn behind() -> Talk<Memory> {
     let theirs = memory(5);
     Talk::new(Role::Initiator, Memory::default())
         .say(hello(&theirs))
@@ -131,14 +146,9 @@ fn over_credit() -> Option<CloseReason> {
     talk.closed()
 }
 
-/// A sender whose frames are never taken in.
-fn starved() -> Option<CloseReason> {
-    let mut memory = memory(1);
-    for at in 0..8 {
-        let mut event = memory.write(2, &vec![7; 1_000_000], NOW + at);
-        event.sign(&device(2));
-        memory.admit(event);
-    }
+/// A sender whose frames are not taken in.
+pub(crate) fn starving() -> Talk<Hoard> {
+    let memory = memory(8);
     let mut talk = Talk::new(Role::Responder, Hoard(memory));
     talk = talk.say(hello(&Memory::default()));
     let delta = Delta { gone: vec![0], new: vec![] };
@@ -146,11 +156,11 @@ fn starved() -> Option<CloseReason> {
     for _ in 0..8 {
         talk = talk.wait(1);
     }
-    talk.wait(CREDIT_TIMEOUT_MS + 1).closed()
+    talk
 }
 
 /// A history whose frames are never compressed small: each is as large as a megabyte of noise.
-struct Hoard(Memory);
+pub(crate) struct Hoard(Memory);
 
 impl History for Hoard {
     fn frontier(&self) -> &Frontier {
@@ -195,7 +205,7 @@ fn every_reason_to_close_is_reached() {
         ahead().say(Message::Locate(Locate { tip: 9, probes: vec![probe] })).closed(),
         equal().say(Message::Events(Frame::from_bytes(vec![]))).closed(),
         over_credit(),
-        starved(),
+        starving().wait(CREDIT_TIMEOUT_MS + 1).closed(),
         Talk::new(Role::Initiator, memory(0)).wait(ANSWER_TIMEOUT_MS).closed(),
         Talk::new(Role::Initiator, memory(0)).say(hello(&memory(3))).wait(ANSWER_TIMEOUT_MS).closed(),
         behind().wait(DELIVERY_TIMEOUT_MS).closed(),

@@ -5,4 +5,5 @@
 mod golden;
 mod liars;
 mod sessions;
+mod slow;
 mod support;

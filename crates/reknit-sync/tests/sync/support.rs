@@ -323,10 +323,37 @@ impl Pair {
         panic!("not equal: {:?}", [0, 1].map(|at: usize| self.sides[at].session.status()));
     }
 
+    /// As [`Self::settle`], over a link that carries so many bytes a second in each direction; how many seconds it took.
+    pub(crate) fn settle_slowly(&mut self, bytes_a_second: usize) -> u64 {
+        let (start, mut came) = (self.now, [0; 2]);
+        while !self.equal() {
+            assert!(self.now < start + 3_600_000, "not equal within an hour");
+            self.pass_time(self.now + LOOK_MS);
+            for (at, came) in came.iter_mut().enumerate() {
+                let Side { session, out, inbox, .. } = &mut self.sides[at];
+                let Some(bytes) = inbox.front().map(Vec::len) else {
+                    *came = 0;
+                    continue;
+                };
+                session.on_arriving(self.now, (bytes_a_second / 5) as u64, out);
+                *came += bytes_a_second / 5;
+                if *came >= bytes {
+                    *came -= bytes;
+                    self.deliver(at);
+                }
+                self.carry_out(at);
+                assert_eq!(self.sides[at].closed, None, "a session closed");
+            }
+        }
+        (self.now - start) / 1_000
+    }
+
     pub(crate) fn bytes(&self) -> usize {
         self.sides.iter().map(|side| side.bytes_in).sum()
     }
 }
+
+const LOOK_MS: u64 = 200;
 
 pub(crate) fn session(at: u8) -> Session {
     let role = if at == 0 { Role::Initiator } else { Role::Responder };

@@ -74,6 +74,9 @@ impl World {
 
     /// Delivers something to somebody; `false` if nothing is under way.
     pub(super) fn deliver(&mut self) -> bool {
+        if self.bytes_a_minute.is_some() {
+            return self.deliver_what_arrived();
+        }
         let waiting: Vec<End> = self
             .queues
             .iter()
