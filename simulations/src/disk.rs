@@ -177,6 +177,12 @@ impl SimulatedDisk {
         (state.fault, state.capacity_bytes) = (None, None);
     }
 
+    /// Whether a fault or a limit was set and is not mended.
+    pub fn ails(&self) -> bool {
+        let state = self.state();
+        state.fault.is_some() || state.capacity_bytes.is_some()
+    }
+
     /// Flips one bit on the platter, in a page that is not all zeros; `None` if there is no such page. An open store may
     /// have the page in memory and never see it.
     pub fn flip_bit(&self) -> Option<Flip> {

@@ -15,18 +15,28 @@ macro_rules! scenarios {
 pub const EMBEDDED: &[(&str, &str)] = scenarios![
     "bridge",
     "churn",
+    "churn_200",
     "clock_chaos",
+    "cold_join_100k",
+    "crash_storm",
+    "disk_full",
     "flapping",
     "gossip_blackout",
+    "heal_budget",
     "hot_key",
     "long_idle",
+    "mesh_1000",
     "one_way",
     "phone_sleep",
     "relay_only",
+    "restored_backup",
     "ring",
     "slow_links",
     "split_brain",
     "star",
+    "swarm",
+    "torn_writes",
+    "two_typists",
 ];
 
 #[cfg(test)]

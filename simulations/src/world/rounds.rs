@@ -1,7 +1,7 @@
 //! Rounds of engines: what goes in, and what becomes of what comes out.
 
 use super::{HOME, Step, World};
-use crate::disk::Crash;
+use crate::disk::{Crash, SimulatedDisk};
 use crate::network::PeerNo;
 use crate::peer::{Round, State, session_rng};
 use reknit_engine::{EngineError, Input, Notice, Output, Reply, SpaceStatus};
@@ -95,11 +95,14 @@ impl World {
             return self.stop(peer, &error.to_string(), how);
         }
         if self.checks.draws(LOOK_ONE_IN)
+            && !self.peers[peer].disk.simulated().is_some_and(SimulatedDisk::ails)
             && let Some(reads) = self.peers[peer].disk.reads()
         {
             self.checks.look(peer, reads);
         }
-        if self.checks.draws(REBUILD_ONE_IN) {
+        if self.checks.draws(REBUILD_ONE_IN)
+            && !self.peers[peer].disk.simulated().is_some_and(SimulatedDisk::ails)
+        {
             self.compare_rebuilt(peer);
         }
         let wakes_at = self.peers[peer].wakes_at(now);
