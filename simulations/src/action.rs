@@ -1,5 +1,6 @@
 //! What can be done to a simulated world.
 
+use crate::enemy::EnemyKind;
 use crate::link::Link;
 use crate::network::{Nat, PeerNo};
 use crate::outcome::MarkKind;
@@ -60,6 +61,8 @@ pub enum Action {
     Sleep(PeerNo),
     /// Ends [`Action::Sleep`].
     Wake(PeerNo),
+    /// A member attacks from now on.
+    TurnHostile(PeerNo, EnemyKind),
     /// A clock moves by so many milliseconds at once.
     Jump(PeerNo, i64),
     /// A clock gains so many microseconds a second from now on.
@@ -97,6 +100,7 @@ impl Action {
             | Self::Copy(peer)
             | Self::Sleep(peer)
             | Self::Wake(peer)
+            | Self::TurnHostile(peer, _)
             | Self::Jump(peer, _)
             | Self::Drift(peer, _) => vec![*peer],
             Self::Partition(_)
@@ -238,6 +242,7 @@ impl fmt::Display for Action {
             Self::Copy(peer) => write!(f, "{peer} is copied"),
             Self::Sleep(peer) => write!(f, "{peer} sleeps"),
             Self::Wake(peer) => write!(f, "{peer} wakes"),
+            Self::TurnHostile(peer, kind) => write!(f, "{peer} turns hostile: {kind}"),
             Self::Jump(peer, by_ms) => write!(f, "the clock of {peer} jumps {by_ms} ms"),
             Self::Drift(peer, ppm) => write!(f, "the clock of {peer} drifts {ppm} ppm"),
         }
