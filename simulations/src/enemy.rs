@@ -12,7 +12,7 @@ pub(crate) mod messages;
 
 use crate::network::PeerNo;
 use known::Known;
-use rand::SeedableRng;
+use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use reknit_sync::{Announce, Frame, Message, Opening};
 use reknit_types::{Dot, VerifiedEvent};
@@ -95,6 +95,8 @@ pub(crate) struct Enemies {
     pub(crate) hostile: BTreeMap<PeerNo, Hostile>,
     /// Attacks so far, by what was attacked.
     pub(crate) told: BTreeMap<&'static str, u64>,
+    /// What honest peers did about it, by why.
+    pub(crate) answers: BTreeMap<String, u64>,
     /// What strangers could have overheard, or been given by a member.
     pub(crate) overheard: Overheard,
 }
@@ -120,12 +122,15 @@ pub(crate) struct Hostile {
     /// The other device with the same key.
     pub(crate) twin: Option<PeerNo>,
     pub(crate) turns: u64,
+    /// How often a forger still branches its chain.
+    pub(crate) forks_left: u32,
 }
 
 impl Hostile {
-    pub(crate) fn new(enemy: Enemy, until: Option<Duration>, rng: ChaCha8Rng) -> Self {
+    pub(crate) fn new(enemy: Enemy, until: Option<Duration>, mut rng: ChaCha8Rng) -> Self {
         let (active, known, forged, twin, turns) = (true, Known::default(), None, None, 0);
-        Self { enemy, until, active, rng, known, forged, twin, turns }
+        let forks_left = rng.random_range(0..FORKS_MAX);
+        Self { enemy, until, active, rng, known, forged, twin, turns, forks_left }
     }
 
     /// The heads of the space, as it knows them.
@@ -192,3 +197,4 @@ fn tenth() -> f64 {
 }
 
 const OVERHEARD_MAX: usize = 64;
+const FORKS_MAX: u32 = 12;

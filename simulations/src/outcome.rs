@@ -34,6 +34,9 @@ pub struct Outcome {
     /// How often enemies attacked, by what they attacked.
     #[serde(default)]
     pub attacks: BTreeMap<String, u64>,
+    /// What honest peers did about it, by why.
+    #[serde(default)]
+    pub answers: BTreeMap<String, u64>,
 }
 
 /// A rule that was broken.

@@ -80,6 +80,7 @@ fn outcome(
         digest: world.trace().digest().iter().map(|byte| format!("{byte:02x}")).collect(),
         timeline: world.timeline().clone(),
         attacks: world.attacks().iter().map(|(what, times)| ((*what).to_owned(), *times)).collect(),
+        answers: world.answers().clone(),
     }
 }
 

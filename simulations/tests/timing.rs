@@ -8,6 +8,7 @@ fn timing() {
     let peers: usize = std::env::var("PEERS").unwrap_or("4".into()).parse().unwrap();
     let rate: f64 = std::env::var("RATE").unwrap_or("10".into()).parse().unwrap();
     let until: Option<f64> = std::env::var("UNTIL").ok().map(|s| s.parse().unwrap());
+    let mut answers = std::collections::BTreeMap::<String, u64>::new();
     let mut total = std::collections::BTreeMap::new();
     for seed in from..from + n {
         let person = Person { at: vec![], work: Work::Mixed, per_second: 2.0, burst: 1, entities: 3, bytes: 16, from: 0.0, until: None };
@@ -20,9 +21,10 @@ fn timing() {
         let outcome = run(&scenario, seed);
         println!("seed {seed} {:?} virtual {:.1} rounds {} msgs {} events {} bytes {} heal {:?}", began.elapsed(), outcome.virtual_s, outcome.traffic.rounds, outcome.traffic.messages, outcome.traffic.delivered, outcome.traffic.bytes, outcome.heal_s);
         for (what, times) in &outcome.attacks { *total.entry(what.clone()).or_insert(0) += times; }
+        for (what, times) in &outcome.answers { *answers.entry(what.clone()).or_insert(0) += times; }
         if let Some(failure) = outcome.failure {
             println!("FAILED {} at {}: {:.3000}\n{}", failure.rule, failure.at_s, failure.what, failure.story.join("\n"));
         }
     }
-    println!("{total:?}");
+    println!("{total:?}\nANSWERS {answers:?}");
 }

@@ -9,11 +9,12 @@ use crate::network::{Item, PeerNo, StreamNo};
 use crate::peer::{Disk, Peer};
 use rand::seq::IndexedRandom;
 use rand::{Rng, RngExt};
-use reknit_engine::SpaceInfo;
+use reknit_engine::{Incoming, Input, Notice, SpaceInfo, Why};
 use reknit_sync::limits::{ANNOUNCE_BYTES_MAX, MESSAGE_BYTES_MAX};
 use reknit_sync::{Announce, Frame, Message, Opening, PROTOCOL_VERSION, frame};
-use reknit_types::{Tip, VerifiedEvent};
+use reknit_types::{DeviceId, Tip, VerifiedEvent};
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,6 +70,30 @@ impl World {
         &self.enemies.told
     }
 
+    /// What honest peers did about attacks, by why.
+    pub fn answers(&self) -> &BTreeMap<String, u64> {
+        &self.enemies.answers
+    }
+
+    /// An honest peer tells of what came from an enemy.
+    pub(super) fn note_answer(&mut self, peer: PeerNo, notice: &Notice) {
+        let answer = match notice {
+            Notice::Refused { reason, .. } => format!("refused: {}", variant(reason)),
+            Notice::Unlinked { device, why: Why::Closed(reason), .. } if self.is_enemy(device) => {
+                format!("closed: {}", variant(reason))
+            }
+            Notice::Held { .. } => "held".to_owned(),
+            _ => return,
+        };
+        if self.checks.knows_hostility() && !self.checks.is_hostile(peer) {
+            *self.enemies.answers.entry(answer).or_default() += 1;
+        }
+    }
+
+    fn is_enemy(&self, device: &DeviceId) -> bool {
+        (0..self.peers()).any(|peer| self.checks.is_hostile(peer) && self.device(peer) == *device)
+    }
+
     fn plan_attack(&mut self, peer: PeerNo) {
         let Some(hostile) = self.enemies.hostile.get_mut(&peer) else { return };
         let unit: f64 = hostile.rng.random_range(f64::MIN_POSITIVE..1.0);
@@ -109,6 +134,7 @@ impl World {
 
     fn attack(&mut self, peer: PeerNo, hostile: &mut Hostile) {
         hostile.turns += 1;
+        self.come_again(peer);
         match hostile.enemy.kind {
             EnemyKind::Liar => self.lie(peer, hostile),
             EnemyKind::Vandal => self.throw(peer, hostile, 1),
@@ -116,6 +142,23 @@ impl World {
             EnemyKind::Forger => self.forge(peer, hostile),
             EnemyKind::Forker => self.fork(peer, hostile),
             EnemyKind::Stranger => self.guess(peer, hostile),
+        }
+    }
+
+    /// An enemy does not wait until its engine would try again whoever ended the session.
+    fn come_again(&mut self, peer: PeerNo) {
+        if self.streams_of_peer(peer).len() < self.network.connected(peer).count() {
+            for other in self.network.connected(peer).collect::<Vec<_>>() {
+                let device = self.device(other);
+                let conns = self.network.of_peer[peer].get(&other).cloned().unwrap_or_default();
+                let linked = self.streams_of_peer(peer).into_iter().any(|(stream, _)| {
+                    self.network.streams.get(&stream).is_some_and(|stream| conns.contains(&stream.conn))
+                });
+                if !linked {
+                    self.input(peer, Input::Disconnected { device });
+                    self.input(peer, Input::Connected { device });
+                }
+            }
         }
     }
 
@@ -127,7 +170,8 @@ impl World {
     /// An enemy looks around, now and then.
     fn learn(&mut self, peer: PeerNo, hostile: &mut Hostile) {
         let now = self.now;
-        if hostile.known.at.is_some_and(|at| now < at + LEARN_EVERY) {
+        let seldom = hostile.enemy.kind != EnemyKind::Forger;
+        if seldom && hostile.known.at.is_some_and(|at| now < at + LEARN_EVERY) {
             return;
         }
         let mut events = self.newest(peer, EVENTS_KNOWN).unwrap_or_default();
@@ -369,23 +413,26 @@ impl World {
         let now_ms = self.peers[peer].clock.now_ms(self.now);
         let own = hostile.known.events.iter().rev().filter(|event| event.header().author == key.id());
         let own: Vec<Tip> = own.map(VerifiedEvent::tip).collect();
-        // Mostly what the engine wrote last, else what was forged, or something in the middle of the chain: a fork.
+        // Mostly after what it wrote last, and a few times after something in the middle of its chain or after what was
+        // forged last, whatever became of that. Who forks without end is soon not heard any more.
         let last = own.first().copied();
-        let prev = match hostile.rng.random_range(0..6) {
-            0 => own.choose(&mut hostile.rng).copied(),
-            1 | 2 => hostile.forged.as_ref().map(VerifiedEvent::tip).or(last),
-            _ => last,
+        let branches = hostile.forks_left > 0 && hostile.rng.random_ratio(1, 10);
+        hostile.forks_left -= u32::from(branches);
+        let prev = match branches {
+            true if hostile.rng.random_bool(0.5) => own.choose(&mut hostile.rng).copied(),
+            true => hostile.forged.as_ref().map(VerifiedEvent::tip).or(last),
+            false => last,
         };
         let stranger = reknit_types::DeviceKey::from_seed(&[0xee; 32]);
         let by_stranger = hostile.rng.random_ratio(1, 16);
         let (key, prev) = if by_stranger { (&stranger, None) } else { (&key, prev) };
-        let heads = match hostile.rng.random_bool(0.3) {
+        let heads = match branches {
             true => hostile.forged.iter().map(VerifiedEvent::dot).collect(),
             false => hostile.heads(),
         };
         let forge = Forge { space: space.id, keys: &space.keys, key, now_ms, known: &hostile.known };
         let mut rng = hostile.rng.clone();
-        let two = hostile.turns.is_multiple_of(8);
+        let two = branches && hostile.rng.random_bool(0.5);
         let made: Vec<(VerifiedEvent, &'static str)> = if two {
             let plain = |rng: &mut _| forge.plain((prev, &heads), rng).map(|event| (event, "two branches"));
             (0..2).filter_map(|_| plain(&mut rng)).collect()
@@ -396,9 +443,21 @@ impl World {
         for (event, what) in made {
             self.count(peer, if by_stranger { "event.author" } else { what });
             if let Ok(frame) = frame::encode(std::slice::from_ref(&event)) {
+                self.take_home(peer, hostile, frame.clone());
                 self.hand_out(peer, hostile, (&space, &event, frame));
             }
             hostile.forged = Some(event);
+        }
+    }
+
+    /// The enemy's own engine goes on after what was forged, if that is in order.
+    fn take_home(&mut self, peer: PeerNo, hostile: &mut Hostile, frame: Frame) {
+        let Some(running) = self.peers[peer].running() else { return };
+        let links: Vec<_> = running.contexts.iter().collect();
+        let Some((link, context)) = links.choose(&mut hostile.rng) else { return };
+        let (link, incoming) = (**link, Incoming::prepare(&Message::Events(frame).encode(), context));
+        if matches!(incoming, Incoming::Events { .. }) {
+            self.input(peer, Input::Incoming { link, incoming });
         }
     }
 
@@ -510,6 +569,14 @@ impl World {
         let others: Vec<PeerNo> = (0..self.peers()).collect();
         self.network_changed(|reach| others.iter().for_each(|other| reach.mend(device, *other)));
     }
+}
+
+/// The name of a variant.
+fn variant(value: &impl Debug) -> String {
+    let text = format!("{value:?}");
+    let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    // Of a refusal by rights, what rights.
+    words.take(if text.starts_with("Access") { 2 } else { 1 }).collect::<Vec<_>>().join(" ")
 }
 
 fn seconds(seconds: f64) -> Duration {

@@ -160,6 +160,7 @@ impl World {
     }
 
     fn on_notice(&mut self, peer: PeerNo, notice: Notice) {
+        self.note_answer(peer, &notice);
         match notice {
             Notice::Space(info) => {
                 if let Some(running) = self.peers[peer].running_mut() {
