@@ -83,7 +83,9 @@ fn a_member_may_say_very_much() {
 #[test]
 fn a_member_may_sign_what_no_engine_would_write() {
     let attacks = attacked(&beset(4, vec![enemy_of(EnemyKind::Forger, 3)]), 0..20);
-    for what in ["two branches", "event.author", "event.stamp", "event.parents.id", "op.delta", "event.content"] {
+    for what in
+        ["two branches", "event.author", "event.stamp", "event.parents.id", "op.delta", "event.content"]
+    {
         assert!(attacks.contains_key(what), "{attacks:?}");
     }
 }

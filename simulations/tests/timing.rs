@@ -11,19 +11,63 @@ fn timing() {
     let mut answers = std::collections::BTreeMap::<String, u64>::new();
     let mut total = std::collections::BTreeMap::new();
     for seed in from..from + n {
-        let person = Person { at: vec![], work: Work::Mixed, per_second: 2.0, burst: 1, entities: 3, bytes: 16, from: 0.0, until: None };
+        let person = Person {
+            at: vec![],
+            work: Work::Mixed,
+            per_second: 2.0,
+            burst: 1,
+            entities: 3,
+            bytes: 16,
+            from: 0.0,
+            until: None,
+        };
         let scenario = Scenario {
-            name: "x".into(), about: "x".into(), peers, degree: None, disks: Disks::Memory, link: Link::new(10.0, 0.0), seconds: 8.0,
-            people: vec![person], at: vec![], repeat: vec![],
-            enemies: vec![Enemy { at: vec![peers - 1], per_second: rate, lies: 0.2, until, ..Enemy::new(kind) }], chaos: None, budget: Budget::default(),
+            name: "x".into(),
+            about: "x".into(),
+            peers,
+            degree: None,
+            disks: Disks::Memory,
+            link: Link::new(10.0, 0.0),
+            seconds: 8.0,
+            people: vec![person],
+            at: vec![],
+            repeat: vec![],
+            enemies: vec![Enemy {
+                at: vec![peers - 1],
+                per_second: rate,
+                lies: 0.2,
+                until,
+                ..Enemy::new(kind)
+            }],
+            chaos: None,
+            budget: Budget::default(),
         };
         let began = std::time::Instant::now();
         let outcome = run(&scenario, seed);
-        println!("seed {seed} {:?} virtual {:.1} rounds {} msgs {} events {} bytes {} heal {:?}", began.elapsed(), outcome.virtual_s, outcome.traffic.rounds, outcome.traffic.messages, outcome.traffic.delivered, outcome.traffic.bytes, outcome.heal_s);
-        for (what, times) in &outcome.attacks { *total.entry(what.clone()).or_insert(0) += times; }
-        for (what, times) in &outcome.answers { *answers.entry(what.clone()).or_insert(0) += times; }
+        println!(
+            "seed {seed} {:?} virtual {:.1} rounds {} msgs {} events {} bytes {} heal {:?}",
+            began.elapsed(),
+            outcome.virtual_s,
+            outcome.traffic.rounds,
+            outcome.traffic.messages,
+            outcome.traffic.delivered,
+            outcome.traffic.bytes,
+            outcome.heal_s
+        );
+        for (what, times) in &outcome.attacks {
+            *total.entry(what.clone()).or_insert(0) += times;
+        }
+        for (what, times) in &outcome.answers {
+            *answers.entry(what.clone()).or_insert(0) += times;
+        }
         if let Some(failure) = outcome.failure {
-            println!("FAILED {} at {}: {:.3000}\n{}", failure.rule, failure.at_s, failure.what, failure.story.join("\n"));
+            println!(
+                "FAILED {} at {}: {:.3000}\n{}",
+                failure.rule,
+                failure.at_s,
+                failure.what,
+                failure.story.join("\n")
+            );
         }
     }
     println!("{total:?}\nANSWERS {answers:?}");

@@ -26,16 +26,12 @@ impl Checks {
     pub(crate) fn bounded_held(&mut self, at: PeerNo, peer: &Peer) {
         let Some(reads) = peer.disk.reads().filter(|_| !self.peers[at].hostile) else { return };
         let (mut frames, mut bytes) = (0, 0);
-        let looked = reads.scan_prefix(
-            Table::Held,
-            &HOME.0.to_be_bytes(),
-            Direction::Forward,
-            &mut |_, value| {
+        let looked =
+            reads.scan_prefix(Table::Held, &HOME.0.to_be_bytes(), Direction::Forward, &mut |_, value| {
                 frames += 1;
                 bytes += value.len();
                 ControlFlow::Continue(())
-            },
-        );
+            });
         match looked {
             Ok(()) if frames > HELD_FRAMES_MAX || bytes > HELD_BYTES_MAX => {
                 self.broke("bounded-held", || format!("{at} holds {frames} frames of {bytes} bytes"));

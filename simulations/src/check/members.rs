@@ -73,7 +73,9 @@ impl Roll {
         }
         let control = control(event)?;
         let (role, offer) = match header.prev.and_then(|prev| self.proven.get(&prev)) {
-            None => (self.begins(event, control.as_ref().ok_or("no member begins like this")?, &causes)?, None),
+            None => {
+                (self.begins(event, control.as_ref().ok_or("no member begins like this")?, &causes)?, None)
+            }
             Some(before) if before.author != header.author || before.seq + 1 != header.seq => {
                 return Err("its chain is broken");
             }

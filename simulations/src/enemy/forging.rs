@@ -2,7 +2,7 @@
 //! action has is lied about before it is sealed.
 
 use super::known::Known;
-use super::lie::{Lie, Liar, damage, noise, tell};
+use super::lie::{Liar, Lie, damage, noise, tell};
 use super::messages::show_signature;
 use crate::people::NOTES;
 use rand::seq::IndexedRandom;
@@ -60,11 +60,7 @@ impl Forge<'_> {
     }
 
     /// An event that is in order.
-    pub(crate) fn plain(
-        &self,
-        chain: (Option<Tip>, &[Dot]),
-        rng: &mut ChaCha8Rng,
-    ) -> Option<VerifiedEvent> {
+    pub(crate) fn plain(&self, chain: (Option<Tip>, &[Dot]), rng: &mut ChaCha8Rng) -> Option<VerifiedEvent> {
         let mut blank = self.blank(chain, rng)?;
         let edits = vec![EntityEdit { collection: notes(), entity: some_entity(rng), ops: vec![Op::Create] }];
         blank.content = Content::Data(Transaction { edits });
@@ -105,7 +101,8 @@ impl Forge<'_> {
     /// An edit of a note: another author's to the letter, or a fresh one of each kind of field.
     fn transaction(&self, rng: &mut ChaCha8Rng) -> Option<Transaction> {
         if rng.random_bool(0.6) {
-            let edits: Vec<EntityEdit> = self.known.events.iter().filter_map(edits_of_notes).flatten().collect();
+            let edits: Vec<EntityEdit> =
+                self.known.events.iter().filter_map(edits_of_notes).flatten().collect();
             if let Some(edit) = edits.choose(rng) {
                 return Some(Transaction { edits: vec![edit.clone()] });
             }
@@ -127,7 +124,11 @@ impl Forge<'_> {
         let name = "enemy".to_owned();
         let action = match rng.random_range(0..3) {
             0 => Action::Found { nonce: rng.random(), name: name.clone(), device_name: name },
-            1 => Action::Invite { key: InviteId::from_bytes(rng.random()), role: Role::Writer, expires_ms: None },
+            1 => Action::Invite {
+                key: InviteId::from_bytes(rng.random()),
+                role: Role::Writer,
+                expires_ms: None,
+            },
             _ => {
                 let proof = Signature::from_bytes([rng.random(); 64]);
                 Action::Join { invite, proof, device_name: name }
@@ -192,7 +193,10 @@ impl Lie for Blank {
         if let Some(tip) = prev {
             liar.tip(["event.seq", "event.prev"], tip);
         }
-        liar.presence("event.prev.none", prev, |rng, _| Tip { seq: 1, id: EventId::from_bytes(rng.random()) });
+        liar.presence("event.prev.none", prev, |rng, _| Tip {
+            seq: 1,
+            id: EventId::from_bytes(rng.random()),
+        });
         draft.show(liar);
         content.show(liar);
         if liar.is_chosen("event.payload.damaged") {
@@ -351,7 +355,11 @@ impl Lie for Control {
                 let mut bytes = *key.as_bytes();
                 liar.digest("control.invite.key", &mut bytes);
                 *key = InviteId::from_bytes(bytes);
-                liar.other("control.invite.role", role, &[Role::Relay, Role::Reader, Role::Writer, Role::Admin]);
+                liar.other(
+                    "control.invite.role",
+                    role,
+                    &[Role::Relay, Role::Reader, Role::Writer, Role::Admin],
+                );
                 liar.presence("control.invite.expires_ms", expires_ms, |rng, _| rng.next_u64());
             }
             Action::Join { invite, proof, device_name } => {

@@ -1,7 +1,7 @@
 //! Lies in frames: in every part that their format has, before anything is signed anew.
 
 use super::known::Known;
-use super::lie::{Lie, Liar, damage, tell};
+use super::lie::{Liar, Lie, damage, tell};
 use super::messages::show_signature;
 use rand::RngExt;
 use rand::seq::{IndexedRandom, SliceRandom};

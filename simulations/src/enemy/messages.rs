@@ -4,7 +4,7 @@
 //! does not build.
 
 use super::known::Known;
-use super::lie::{Lie, Liar};
+use super::lie::{Liar, Lie};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use reknit_sync::limits::{
@@ -223,7 +223,11 @@ pub(crate) fn kind(message: &Message) -> &'static str {
 /// One of the next kind of message, made up from what is known. The kinds form a ring, which a new one must join.
 pub(crate) fn make_up_after(message: &Message, rng: &mut ChaCha8Rng, known: &Known) -> Message {
     let mut dots: Vec<Dot> = known.dots().take(4).collect();
-    dots.push(Dot { author: DeviceId::from_bytes(rng.random()), seq: 1, id: EventId::from_bytes(rng.random()) });
+    dots.push(Dot {
+        author: DeviceId::from_bytes(rng.random()),
+        seq: 1,
+        id: EventId::from_bytes(rng.random()),
+    });
     dots.sort();
     let (place, probe) = (rng.random_range(0..4), Probe { seq: rng.random_range(1..9), id: rng.random() });
     match message {
@@ -276,7 +280,9 @@ pub(crate) fn make_up_all(rng: &mut ChaCha8Rng, known: &Known) -> Vec<Message> {
 }
 
 const HAVE: Dots = Dots { list: "have", dot: ["have.author", "have.seq", "have.id"] };
-const ANNOUNCE: Dots =
-    Dots { list: "announce.heads", dot: ["announce.heads.author", "announce.heads.seq", "announce.heads.id"] };
+const ANNOUNCE: Dots = Dots {
+    list: "announce.heads",
+    dot: ["announce.heads.author", "announce.heads.seq", "announce.heads.id"],
+};
 /// Elements of a list that are shown apart.
 const SHOWN_MAX: usize = 8;

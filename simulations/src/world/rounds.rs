@@ -85,7 +85,8 @@ impl World {
         self.checks.after_round(peer, &self.peers[peer]);
         if let Some(error) = failed {
             if self.peers[peer].disk.simulated().is_none() && !self.checks.is_hostile(peer) {
-                self.checks.broke("keeps-running", || format!("{peer} fails without a disk that could: {error}"));
+                self.checks
+                    .broke("keeps-running", || format!("{peer} fails without a disk that could: {error}"));
             }
             // A failed commit stops the peer. Where the power was to fail, that is what happened.
             let how =
