@@ -138,7 +138,8 @@ impl Action {
             | Self::GossipLoss(_)
             | Self::Nat(..)
             | Self::Relays(_)
-            | Self::Join => MarkKind::Other,
+            | Self::Join
+            | Self::TurnHostile(..) => MarkKind::Other,
         }
     }
 

@@ -8,6 +8,7 @@ use super::{Step, World};
 use crate::disk::Crash;
 use crate::enemy::{Enemy, EnemyKind, Hostile};
 use crate::network::{Item, PeerNo, StreamNo};
+use crate::outcome::{Mark, MarkKind};
 use rand::RngExt;
 use rand::seq::IndexedRandom;
 use reknit_engine::{Input, Notice, SpaceInfo, Why};
@@ -49,6 +50,7 @@ impl World {
             return;
         }
         self.trace.note(self.now, format_args!("{peer} turns hostile: {}", enemy.kind));
+        self.mark(peer, format!("{peer} turns hostile: {}", enemy.kind));
         self.checks.on_hostile(peer);
         let until = enemy.until.map(|until| self.now + seconds((until - enemy.from).max(0.0)));
         let rng = self.chance.stream("enemy", peer as u64);
@@ -120,9 +122,15 @@ impl World {
         }
     }
 
+    fn mark(&mut self, peer: PeerNo, what: String) {
+        let at_s = self.now.as_secs_f64();
+        self.timeline.mark(Mark { at_s, what, peers: vec![peer], kind: MarkKind::Other });
+    }
+
     fn give_up(&mut self, peer: PeerNo, hostile: &mut Hostile) {
         hostile.active = false;
         self.trace.note(self.now, format_args!("{peer} attacks no more"));
+        self.mark(peer, format!("{peer} attacks no more"));
         let devices = [Some(peer), hostile.twin];
         for device in devices.into_iter().flatten() {
             self.join_hands(device);
