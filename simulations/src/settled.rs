@@ -71,7 +71,8 @@ pub(crate) fn settle(world: &mut World, budget: &Budget) -> Result<Settled, Viol
         return Err(broken(world, "within-bytes", what));
     }
     if world.is_beset() {
-        world.pass(RECEIPTS_WAIT)?;
+        // Who attacks writes on: there is no quiet in which all could sign for what they have.
+        world.pass(BESET_WAIT)?;
     } else {
         wait_for_receipts(world)?;
     }
@@ -259,6 +260,7 @@ impl View {
 
 /// How often to look whether peers are equal.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
+const BESET_WAIT: Duration = Duration::from_secs(5);
 /// Receipts follow a moment of quiet, once connections that died unnoticed are found dead.
 const RECEIPTS_WAIT: Duration = Duration::from_secs(30);
 const LOOK_FOR_RECEIPTS_EVERY: Duration = Duration::from_millis(500);

@@ -115,7 +115,7 @@ fn a_member_may_say_very_much() {
 
 #[test]
 fn a_member_may_sign_what_no_engine_would_write() {
-    let tally = attacked(&beset(4, vec![enemy_of(EnemyKind::Forger, 3)]), 0..24);
+    let tally = attacked(&beset(4, vec![enemy_of(EnemyKind::Forger, 3)]), 0..20);
     tally.holds_attacks(&["two branches", "event.author", "event.stamp", "op.delta", "event.content"]);
     tally.holds_answers(&[
         "held",
@@ -131,7 +131,7 @@ fn a_member_may_sign_what_no_engine_would_write() {
 
 #[test]
 fn a_device_may_run_twice_under_one_key() {
-    let tally = attacked(&beset(5, vec![enemy_of(EnemyKind::Forker, 4)]), 0..6);
+    let tally = attacked(&beset(5, vec![enemy_of(EnemyKind::Forker, 4)]), 0..5);
     tally.holds_attacks(&["places changed", "a branch"]);
     tally.holds_answers(&["refused: Forks"]);
 }
@@ -140,7 +140,7 @@ fn a_device_may_run_twice_under_one_key() {
 fn a_stranger_may_guess_and_repeat() {
     // Members announce only what sessions do not bring to all.
     let strangers = Enemy { count: 2, until: None, ..enemy_of(EnemyKind::Stranger, 0) };
-    let tally = attacked(&Scenario { degree: Some(2), ..beset(5, vec![strangers]) }, 0..24);
+    let tally = attacked(&Scenario { degree: Some(2), ..beset(5, vec![strangers]) }, 0..16);
     tally.holds_attacks(&["guessed opening", "replayed opening", "replayed announce"]);
 }
 

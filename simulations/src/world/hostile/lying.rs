@@ -49,10 +49,10 @@ impl World {
     /// Puts damaged bytes on streams.
     pub(super) fn throw(&mut self, peer: PeerNo, hostile: &mut Hostile, count: usize) {
         for _ in 0..count {
-            let bytes = match hostile.rng.random_range(0..32) {
+            let bytes = match hostile.rng.random_range(0..256) {
                 0 => vec![hostile.rng.random(); MESSAGE_BYTES_MAX + 1],
-                1..4 => noise(&mut hostile.rng, 4_096),
-                4 => vec![],
+                1..32 => noise(&mut hostile.rng, 4_096),
+                32..40 => vec![],
                 _ => {
                     let all = messages::make_up_all(&mut hostile.rng, &hostile.known);
                     let mut bytes = all.choose(&mut hostile.rng).map(Message::encode).unwrap_or_default();
