@@ -164,6 +164,7 @@ impl Action {
             | Self::Copy(peer)
             | Self::Sleep(peer)
             | Self::Wake(peer)
+            | Self::TurnHostile(peer, _)
             | Self::Jump(peer, _)
             | Self::Drift(peer, _) => vec![peer],
             Self::Heal | Self::Links(_) | Self::GossipLoss(_) | Self::Relays(_) | Self::Join => vec![],
@@ -172,7 +173,7 @@ impl Action {
 
     /// Whether there is one more peer afterwards.
     pub(crate) fn adds_peer(&self) -> bool {
-        matches!(self, Self::Join | Self::Copy(_))
+        matches!(self, Self::Join | Self::Copy(_) | Self::TurnHostile(_, EnemyKind::Forker))
     }
 
     /// Whether it is about a disk, so that it does nothing to a peer that keeps its data in memory.

@@ -8,9 +8,8 @@ use std::ops::Range;
 
 /// Honest people at work, and these enemies.
 fn beset(peers: usize, enemies: Vec<Enemy>) -> Scenario {
-    let mixed: Person =
-        serde_json::from_str(r#"{ "work": "mixed", "per_second": 2.0, "entities": 3 }"#).unwrap();
-    assert_eq!(mixed.work, Work::Mixed);
+    let (at, work, per_second, burst, entities, bytes) = (vec![], Work::Mixed, 2.0, 1, 3, 16);
+    let mixed = Person { at, work, per_second, burst, entities, bytes, from: 0.0, until: None };
     let (name, about) = ("beset".to_owned(), "Enemies among people.".to_owned());
     let (link, people) = (Link::new(10.0, 0.0), vec![mixed]);
     let (degree, disks, budget) = (None, Default::default(), Default::default());

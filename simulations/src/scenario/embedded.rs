@@ -17,7 +17,9 @@ pub const EMBEDDED: &[(&str, &str)] = scenarios![
     "churn",
     "clock_chaos",
     "flapping",
+    "forked_author",
     "gossip_blackout",
+    "hostile_member",
     "hot_key",
     "long_idle",
     "one_way",
@@ -27,6 +29,7 @@ pub const EMBEDDED: &[(&str, &str)] = scenarios![
     "slow_links",
     "split_brain",
     "star",
+    "stranger",
 ];
 
 #[cfg(test)]
