@@ -41,6 +41,7 @@ fn edits(name: &str, disks: Disks) {
         people: vec![person],
         at: vec![],
         repeat: vec![],
+        enemies: vec![],
         chaos: None,
         budget: Budget::default(),
     };

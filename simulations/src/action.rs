@@ -1,5 +1,6 @@
 //! What can be done to a simulated world.
 
+use crate::enemy::EnemyKind;
 use crate::link::Link;
 use crate::network::{Nat, PeerNo};
 use crate::outcome::MarkKind;
@@ -60,6 +61,8 @@ pub enum Action {
     Sleep(PeerNo),
     /// Ends [`Action::Sleep`].
     Wake(PeerNo),
+    /// A member attacks from now on.
+    TurnHostile(PeerNo, EnemyKind),
     /// A clock moves by so many milliseconds at once.
     Jump(PeerNo, i64),
     /// A clock gains so many microseconds a second from now on.
@@ -97,6 +100,7 @@ impl Action {
             | Self::Copy(peer)
             | Self::Sleep(peer)
             | Self::Wake(peer)
+            | Self::TurnHostile(peer, _)
             | Self::Jump(peer, _)
             | Self::Drift(peer, _) => vec![*peer],
             Self::Partition(_)
@@ -134,7 +138,8 @@ impl Action {
             | Self::GossipLoss(_)
             | Self::Nat(..)
             | Self::Relays(_)
-            | Self::Join => MarkKind::Other,
+            | Self::Join
+            | Self::TurnHostile(..) => MarkKind::Other,
         }
     }
 
@@ -159,6 +164,7 @@ impl Action {
             | Self::Copy(peer)
             | Self::Sleep(peer)
             | Self::Wake(peer)
+            | Self::TurnHostile(peer, _)
             | Self::Jump(peer, _)
             | Self::Drift(peer, _) => vec![peer],
             Self::Heal | Self::Links(_) | Self::GossipLoss(_) | Self::Relays(_) | Self::Join => vec![],
@@ -167,7 +173,7 @@ impl Action {
 
     /// Whether there is one more peer afterwards.
     pub(crate) fn adds_peer(&self) -> bool {
-        matches!(self, Self::Join | Self::Copy(_))
+        matches!(self, Self::Join | Self::Copy(_) | Self::TurnHostile(_, EnemyKind::Forker))
     }
 
     /// Whether it is about a disk, so that it does nothing to a peer that keeps its data in memory.
@@ -238,6 +244,7 @@ impl fmt::Display for Action {
             Self::Copy(peer) => write!(f, "{peer} is copied"),
             Self::Sleep(peer) => write!(f, "{peer} sleeps"),
             Self::Wake(peer) => write!(f, "{peer} wakes"),
+            Self::TurnHostile(peer, kind) => write!(f, "{peer} turns hostile: {kind}"),
             Self::Jump(peer, by_ms) => write!(f, "the clock of {peer} jumps {by_ms} ms"),
             Self::Drift(peer, ppm) => write!(f, "the clock of {peer} drifts {ppm} ppm"),
         }

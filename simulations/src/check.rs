@@ -2,6 +2,8 @@
 //!
 //! Each rule has a name. The first that is broken ends the simulation with a [`Violation`].
 
+mod bounds;
+mod members;
 mod promises;
 
 use crate::chance::Chance;
@@ -25,6 +27,7 @@ pub(crate) struct Checks {
     /// Causes of every event that travelled.
     causes: BTreeMap<EventId, Vec<EventId>>,
     peers: Vec<Watch>,
+    roll: members::Roll,
     rng: ChaCha8Rng,
 }
 
@@ -46,7 +49,8 @@ struct Watch {
 
 impl Checks {
     pub(crate) fn new(chance: &Chance) -> Self {
-        Self { broken: None, causes: BTreeMap::new(), peers: vec![], rng: chance.stream("checks", 0) }
+        let rng = chance.stream("checks", 0);
+        Self { broken: None, causes: BTreeMap::new(), peers: vec![], roll: members::Roll::default(), rng }
     }
 
     pub(crate) fn add_peer(&mut self) {
@@ -60,6 +64,11 @@ impl Checks {
 
     pub(crate) fn on_hostile(&mut self, peer: PeerNo) {
         self.peers[peer].hostile = true;
+    }
+
+    /// Whether anybody ever was hostile.
+    pub(crate) fn knows_hostility(&self) -> bool {
+        self.peers.iter().any(|watch| watch.hostile)
     }
 
     pub(crate) fn is_hostile(&self, peer: PeerNo) -> bool {
@@ -166,6 +175,9 @@ impl Checks {
     pub(crate) fn after_round(&mut self, at: PeerNo, peer: &Peer) {
         if self.peers[at].fresh && !self.peers[at].hostile {
             self.compare_disk(at, peer);
+        }
+        if let Some(running) = peer.running().filter(|_| !self.peers[at].hostile) {
+            self.bounded_sessions(at, running);
         }
     }
 

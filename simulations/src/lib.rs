@@ -8,6 +8,7 @@ mod check;
 pub mod clock;
 pub mod compare;
 pub mod disk;
+pub mod enemy;
 pub mod link;
 mod minimum;
 mod network;
@@ -28,6 +29,7 @@ pub mod trace;
 mod world;
 
 pub use action::{Action, heal, partition};
+pub use enemy::{Enemy, EnemyKind};
 pub use link::{Latency, Link};
 pub use network::{Nat, PeerNo};
 pub use run::run;

@@ -2,6 +2,7 @@
 
 use crate::world::Traffic;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// What came of a scenario under one seed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,6 +31,12 @@ pub struct Outcome {
     pub digest: String,
     /// How the run went, for a report.
     pub timeline: Timeline,
+    /// How often enemies attacked, by what they attacked.
+    #[serde(default)]
+    pub attacks: BTreeMap<String, u64>,
+    /// What honest peers did about it, by why.
+    #[serde(default)]
+    pub answers: BTreeMap<String, u64>,
 }
 
 /// A rule that was broken.

@@ -24,6 +24,7 @@ pub fn run(scenario: &Scenario, seed: u64) -> Outcome {
     }
     let mut ran = sim.run(|world| {
         world.employ(&scenario.people, seconds(scenario.seconds));
+        world.beset(&scenario.enemies);
         world.pass(seconds(scenario.seconds)).map_err(AskError::from)
     });
     let settled = ran.converge();
@@ -78,6 +79,8 @@ fn outcome(
         steps: world.trace().steps(),
         digest: world.trace().digest().iter().map(|byte| format!("{byte:02x}")).collect(),
         timeline: world.timeline().clone(),
+        attacks: world.attacks().iter().map(|(what, times)| ((*what).to_owned(), *times)).collect(),
+        answers: world.answers().clone(),
     }
 }
 

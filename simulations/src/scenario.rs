@@ -9,6 +9,7 @@ pub use faults::{Fault, Place};
 pub use text::LoadError;
 
 use crate::action::Action;
+use crate::enemy::Enemy;
 use crate::link::Link;
 use crate::people::Person;
 use crate::settled::Budget;
@@ -45,6 +46,9 @@ pub struct Scenario {
     /// What is done again and again.
     #[serde(default)]
     pub repeat: Vec<Repeated>,
+    /// Who attacks.
+    #[serde(default)]
+    pub enemies: Vec<Enemy>,
     /// Faults drawn by chance.
     #[serde(default)]
     pub chaos: Option<Chaos>,

@@ -70,6 +70,21 @@ pub(crate) fn settle(world: &mut World, budget: &Budget) -> Result<Settled, Viol
         let what = format!("{} bytes, {most} were allowed", settled.traffic.bytes);
         return Err(broken(world, "within-bytes", what));
     }
+    if world.is_beset() {
+        // Who attacks writes on: there is no quiet in which all could sign for what they have.
+        world.pass(BESET_WAIT)?;
+    } else {
+        wait_for_receipts(world)?;
+    }
+    if !equal_again(world, budget)? {
+        let what = differences(world);
+        return Err(broken(world, "converges", what));
+    }
+    agree(world)?;
+    Ok(settled)
+}
+
+fn wait_for_receipts(world: &mut World) -> Result<(), Violation> {
     let mut next = world.now();
     world.pass_until(RECEIPTS_WAIT, |world| {
         if world.now() < next {
@@ -78,9 +93,20 @@ pub(crate) fn settle(world: &mut World, budget: &Budget) -> Result<Settled, Viol
         next = world.now() + LOOK_FOR_RECEIPTS_EVERY;
         receipts(world).is_ok()
     })?;
-    receipts(world)?;
-    agree(world)?;
-    Ok(settled)
+    receipts(world)
+}
+
+/// What an enemy brought in, or what was held of it, may have come meanwhile and not be everywhere yet.
+fn equal_again(world: &mut World, budget: &Budget) -> Result<bool, Violation> {
+    let most = if world.checks.knows_hostility() { budget.time } else { Duration::ZERO };
+    let mut next = world.now();
+    world.pass_until(most, |world| {
+        if world.now() < next {
+            return false;
+        }
+        next = world.now() + LOOK_EVERY;
+        are_equal(world)
+    })
 }
 
 fn broken(world: &World, rule: &'static str, what: String) -> Violation {
@@ -129,6 +155,7 @@ fn data(digest: &[u8; 32]) -> String {
 fn agree(world: &mut World) -> Result<(), Violation> {
     let peers = honest(world);
     let Some((first, rest)) = peers.split_first() else { return Ok(()) };
+    members_only(world, &peers)?;
     let expected = View::of(world, *first)?;
     as_expected(world, *first)?;
     for peer in rest {
@@ -160,6 +187,13 @@ fn as_expected(world: &mut World, peer: PeerNo) -> Result<(), Violation> {
         return Ok(());
     }
     Err(broken(world, "oracle", format!("{peer} is not as its events say:\n{}", differences.join("\n"))))
+}
+
+/// What equal peers have is by members. One stands for all, unless somebody lied to them.
+fn members_only(world: &mut World, peers: &[PeerNo]) -> Result<(), Violation> {
+    let count = if world.checks.knows_hostility() { peers.len() } else { 1 };
+    peers.iter().take(count).for_each(|peer| world.checks.members_only(*peer, &world.peers[*peer]));
+    world.checks.verdict(world.now())
 }
 
 /// Whoever is connected knows that the other is equal, and nobody has a reason not to be.
@@ -226,6 +260,7 @@ impl View {
 
 /// How often to look whether peers are equal.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
+const BESET_WAIT: Duration = Duration::from_secs(5);
 /// Receipts follow a moment of quiet, once connections that died unnoticed are found dead.
 const RECEIPTS_WAIT: Duration = Duration::from_secs(30);
 const LOOK_FOR_RECEIPTS_EVERY: Duration = Duration::from_millis(500);

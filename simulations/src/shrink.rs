@@ -50,6 +50,7 @@ impl<F: FnMut(&Scenario) -> Option<bool>> Search<F> {
         self.each_number();
         self.peers();
         self.chunks(&smaller::PEOPLE);
+        self.chunks(&smaller::ENEMIES);
         self.chunks(&smaller::PLANNED);
         self.chunks(&smaller::REPEATED);
         self.actions();

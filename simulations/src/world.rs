@@ -5,6 +5,7 @@ mod asking;
 mod connections;
 mod disks;
 mod gossip;
+mod hostile;
 mod joining;
 mod rounds;
 mod scripted;
@@ -17,6 +18,7 @@ use crate::agenda::Agenda;
 use crate::chance::Chance;
 use crate::check::Checks;
 use crate::disk::SimulatedDisk;
+use crate::enemy::{Enemies, Enemy};
 use crate::link::Link;
 use crate::network::{Arrival, ConnNo, Network, PeerNo};
 use crate::outcome::Timeline;
@@ -43,6 +45,7 @@ pub struct World {
     pub(crate) trace: Trace,
     pub(crate) checks: Checks,
     pub(crate) traffic: Traffic,
+    pub(crate) enemies: Enemies,
     agenda: Agenda<Step>,
     network_rng: ChaCha8Rng,
     numbers: BTreeMap<DeviceId, PeerNo>,
@@ -134,6 +137,8 @@ enum Step {
     Act(Action),
     Restart(PeerNo),
     Work(usize),
+    Turn(PeerNo, Box<Enemy>),
+    Attack(PeerNo),
     Sample,
 }
 
@@ -177,6 +182,7 @@ impl World {
             trace: Trace::new(kept),
             checks: Checks::new(&chance),
             traffic: Traffic::default(),
+            enemies: Enemies::default(),
             agenda: Agenda::new(),
             network_rng: chance.stream("network", 0),
             numbers: BTreeMap::new(),
@@ -294,6 +300,8 @@ impl World {
             Step::Act(action) => self.act(&action),
             Step::Restart(peer) => self.on_restart(peer),
             Step::Work(shift) => self.on_work(shift),
+            Step::Turn(peer, enemy) => self.turn_hostile(peer, *enemy),
+            Step::Attack(peer) => self.on_attack(peer),
             Step::Sample => self.sample(),
         }
         self.checks.verdict(self.now)

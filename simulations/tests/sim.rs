@@ -97,6 +97,7 @@ fn scenario() -> Scenario {
         people: vec![mixed],
         at: vec![partition],
         repeat: vec![],
+        enemies: vec![],
         chaos: None,
         budget: Budget::default(),
     }

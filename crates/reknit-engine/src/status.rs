@@ -303,7 +303,7 @@ fn about_peer(peer: &PeerStatus) -> Vec<Reason> {
         }
         Some(session) => {
             let (code, text) = waiting_words(session);
-            reasons.push(reason(code, session.they_lack + session.we_lack, text.to_owned()));
+            reasons.push(reason(code, session.they_lack.saturating_add(session.we_lack), text.to_owned()));
         }
     }
     reasons

@@ -29,6 +29,8 @@ fn outcome(scenario: &str, seed: u64) -> Outcome {
         steps: 1_000,
         digest: "0123456789abcdef".repeat(4),
         timeline: timeline(3, 20),
+        attacks: Default::default(),
+        answers: Default::default(),
     }
 }
 

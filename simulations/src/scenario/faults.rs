@@ -2,6 +2,7 @@
 
 use super::{Chaos, Planned, Repeated, Scenario};
 use crate::action::Action;
+use crate::enemy::{Enemy, EnemyKind};
 use crate::link::{Latency, Link};
 use crate::network::PeerNo;
 use crate::people::Person;
@@ -50,6 +51,7 @@ impl Scenario {
         found.each("people", &self.people, Found::in_person);
         found.each("at", &self.at, Found::in_planned);
         found.each("repeat", &self.repeat, Found::in_repeated);
+        found.each("enemies", &self.enemies, Found::in_enemy);
         if let Some(chaos) = &self.chaos {
             found.field("chaos", |found| found.in_chaos(chaos));
         }
@@ -152,6 +154,31 @@ impl Found {
         });
     }
 
+    fn in_enemy(&mut self, enemy: &Enemy) {
+        self.now = enemy.from;
+        self.field("at", |found| enemy.at.iter().for_each(|peer| found.peer(*peer)));
+        match enemy.kind {
+            EnemyKind::Stranger if !enemy.at.is_empty() => {
+                self.at(
+                    "at",
+                    "strangers are no peers: they come besides, as many as `count` says".to_owned(),
+                );
+            }
+            EnemyKind::Stranger if !(1..=PEERS_MAX).contains(&enemy.count) => {
+                self.at("count", format!("{} strangers: 1 to {PEERS_MAX} can be simulated", enemy.count));
+            }
+            EnemyKind::Stranger => {}
+            _ if enemy.at.is_empty() => self.at("at", "which peers turn hostile?".to_owned()),
+            _ => {}
+        }
+        self.number("per_second", enemy.per_second, 0.0, PER_SECOND_MAX);
+        self.probability("lies", enemy.lies);
+        self.number("from", enemy.from, 0.0, SECONDS_MAX);
+        if let Some(until) = enemy.until {
+            self.number("until", until, enemy.from, SECONDS_MAX);
+        }
+    }
+
     fn in_chaos(&mut self, chaos: &Chaos) {
         self.number("every", chaos.every, 0.0, SECONDS_MAX);
         self.number("lasts", chaos.lasts, 0.0, SECONDS_MAX);
@@ -231,6 +258,13 @@ impl Found {
 fn arrivals(scenario: &Scenario) -> Vec<f64> {
     let added = |actions: &[Action]| actions.iter().filter(|action| action.adds_peer()).count();
     let mut times = vec![];
+    for enemy in &scenario.enemies {
+        match enemy.kind {
+            EnemyKind::Stranger => times.extend(std::iter::repeat_n(0.0, enemy.count)),
+            EnemyKind::Forker => times.extend(enemy.at.iter().map(|_| enemy.from)),
+            _ => {}
+        }
+    }
     for planned in &scenario.at {
         times.extend(std::iter::repeat_n(planned.time, added(&planned.actions)));
     }

@@ -143,6 +143,18 @@ mod tests {
     }
 
     #[test]
+    fn an_enemy_is_a_peer_or_comes_besides() {
+        let enemy = |rest: &str| format!("{HEAD}[[enemies]]\nkind = 'forker'\n{rest}\n");
+        assert!(Scenario::from_toml("x.toml", &enemy("at = [2]")).is_ok());
+        let nowhere = Scenario::from_toml("x.toml", &enemy("")).unwrap_err().to_string();
+        assert_eq!(nowhere, "x.toml:5: enemies[0].at: which peers turn hostile?");
+        let stranger = refused("[[enemies]]\nkind = 'stranger'\nat = [1]\n");
+        assert!(stranger.starts_with("x.toml:7: enemies[0].at: strangers are no peers"), "{stranger}");
+        let turned = "[[at]]\ntime = 1\nactions = [{ turn_hostile = [3, 'liar'] }]\n";
+        assert!(refused(turned).contains("there is no peer 3"));
+    }
+
+    #[test]
     fn what_is_missing_is_named() {
         let missing = Scenario::from_toml("x.toml", "name = 'x'\n").unwrap_err().to_string();
         assert!(missing.contains("missing field"), "{missing}");

@@ -19,6 +19,10 @@ pub(super) const PEOPLE: Chunks = Chunks {
     len: |scenario| scenario.people.len(),
     remove: |scenario, part| _ = scenario.people.drain(part),
 };
+pub(super) const ENEMIES: Chunks = Chunks {
+    len: |scenario| scenario.enemies.len(),
+    remove: |scenario, part| _ = scenario.enemies.drain(part),
+};
 pub(super) const PLANNED: Chunks =
     Chunks { len: |scenario| scenario.at.len(), remove: |scenario, part| _ = scenario.at.drain(part) };
 pub(super) const REPEATED: Chunks = Chunks {
@@ -69,6 +73,12 @@ pub(super) const NUMBERS: &[Number] = &[
         least: 1.0,
     },
     Number {
+        count: |scenario| scenario.enemies.len(),
+        get: |scenario, enemy| scenario.enemies[enemy].per_second,
+        set: |scenario, enemy, to| scenario.enemies[enemy].per_second = to,
+        least: 0.01,
+    },
+    Number {
         count: |scenario| scenario.repeat.len(),
         get: |scenario, one| scenario.repeat[one].until - scenario.repeat[one].from,
         set: |scenario, one, to| scenario.repeat[one].until = scenario.repeat[one].from + to,
@@ -117,6 +127,7 @@ fn shorten(scenario: &mut Scenario, seconds: f64) {
     for person in &mut scenario.people {
         person.until = person.until.filter(|until| *until < seconds);
     }
+    scenario.enemies.retain(|enemy| enemy.from < seconds);
 }
 
 /// Takes a peer out, and everything that is about it. Those behind it move up.
@@ -127,6 +138,12 @@ pub(super) fn remove_peer(scenario: &mut Scenario, gone: usize) {
         person.at.retain(|peer| *peer != gone);
         person.at.iter_mut().for_each(|peer| *peer -= usize::from(*peer > gone));
         everywhere || !person.at.is_empty()
+    });
+    scenario.enemies.retain_mut(|enemy| {
+        let besides = enemy.at.is_empty();
+        enemy.at.retain(|peer| *peer != gone);
+        enemy.at.iter_mut().for_each(|peer| *peer -= usize::from(*peer > gone));
+        besides || !enemy.at.is_empty()
     });
     each_list(scenario, |actions| {
         *actions = actions.iter().filter_map(|action| action.without(gone)).collect();

@@ -29,6 +29,7 @@ fn large() -> Scenario {
             every: 5.0,
             turns: vec![vec![Action::Kill(1)], vec![Action::Start(1)]],
         }],
+        enemies: vec![],
         chaos: Some(Chaos { every: 3.0, lasts: 1.0, kills: true, ..Chaos::default() }),
         budget: Budget::default(),
     }

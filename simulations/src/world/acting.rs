@@ -3,6 +3,7 @@
 use super::World;
 use crate::action::Action;
 use crate::disk::Crash;
+use crate::enemy::Enemy;
 use crate::network::PeerNo;
 use crate::outcome::Mark;
 use rand::seq::IndexedRandom;
@@ -46,6 +47,7 @@ impl World {
             | Action::Copy(_) => self.act_on_disk(action),
             Action::Sleep(peer) => self.sleep(*peer),
             Action::Wake(peer) => self.wake(*peer),
+            Action::TurnHostile(peer, kind) => self.turn_hostile(*peer, Enemy::new(*kind)),
             Action::Jump(peer, by_ms) => {
                 let now = self.now;
                 self.peers[*peer].clock.jump(now, *by_ms);

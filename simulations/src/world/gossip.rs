@@ -12,6 +12,11 @@ use std::time::Duration;
 impl World {
     /// A peer tells everybody it is connected with; they tell others.
     pub(super) fn publish(&mut self, peer: PeerNo, topic: [u8; 32], sealed: Vec<u8>) {
+        let sealed = self.as_published(peer, topic, sealed);
+        self.flood_gossip(peer, topic, sealed);
+    }
+
+    pub(super) fn flood_gossip(&mut self, peer: PeerNo, topic: [u8; 32], sealed: Vec<u8>) {
         self.gossiped += 1;
         self.checks.on_published(peer, sealed.len());
         let message = Rc::new(Gossiped { number: self.gossiped, topic, sealed, opened: OnceCell::new() });

@@ -84,6 +84,10 @@ impl World {
         }
         self.checks.after_round(peer, &self.peers[peer]);
         if let Some(error) = failed {
+            if self.peers[peer].disk.simulated().is_none() && !self.checks.is_hostile(peer) {
+                self.checks
+                    .broke("keeps-running", || format!("{peer} fails without a disk that could: {error}"));
+            }
             // A failed commit stops the peer. Where the power was to fail, that is what happened.
             let how =
                 if std::mem::take(&mut self.peers[peer].loses_power) { Crash::Power } else { Crash::Process };
@@ -104,6 +108,10 @@ impl World {
             && !self.peers[peer].disk.simulated().is_some_and(SimulatedDisk::ails)
         {
             self.compare_rebuilt(peer);
+        }
+        if self.checks.knows_hostility() && self.checks.draws(PROVE_ONE_IN) {
+            self.checks.members_only(peer, &self.peers[peer]);
+            self.checks.bounded_held(peer, &self.peers[peer]);
         }
         let wakes_at = self.peers[peer].wakes_at(now);
         let Some(running) = self.peers[peer].running_mut() else { return };
@@ -156,6 +164,7 @@ impl World {
     }
 
     fn on_notice(&mut self, peer: PeerNo, notice: Notice) {
+        self.note_answer(peer, &notice);
         match notice {
             Notice::Space(info) => {
                 if let Some(running) = self.peers[peer].running_mut() {
@@ -221,6 +230,7 @@ fn standing(status: &Result<SpaceStatus, EngineError>) -> String {
 
 const LOOK_ONE_IN: u32 = 16;
 const REBUILD_ONE_IN: u32 = 256;
+const PROVE_ONE_IN: u32 = 64;
 /// What a round takes, and one that waits for the disk.
 const ROUND: Duration = Duration::from_micros(50);
 const DURABLE_ROUND: Duration = Duration::from_micros(200);

@@ -28,14 +28,16 @@ impl World {
             running.contexts.insert(link, context);
             running.links.insert(link, (stream, side));
         }
-        self.transmit(stream, side, Item::Opening(opening.encode()));
+        let opening = self.as_opened(peer, opening);
+        self.transmit(stream, side, Item::Opening(opening));
     }
 
     pub(super) fn send(&mut self, peer: PeerNo, link: LinkId, message: &Message) {
-        let bytes = message.encode();
-        self.checks.on_sent(peer, message, bytes.len());
-        if let Some((stream, side)) = self.stream_of(peer, link) {
-            self.transmit(stream, side, Item::Message(bytes));
+        for bytes in self.as_said(peer, message) {
+            self.checks.on_sent(peer, message, bytes.len());
+            if let Some((stream, side)) = self.stream_of(peer, link) {
+                self.transmit(stream, side, Item::Message(bytes));
+            }
         }
     }
 
@@ -118,6 +120,7 @@ impl World {
         // Before the engine accepts a stream the runtime reads nothing more from it.
         if let Some(link) = self.link_of(arrival.stream, arrival.to)
             && let Some(running) = self.peers[to].running_mut()
+            && running.links.contains_key(&link)
             && !running.contexts.contains_key(&link)
         {
             return running.unread.entry(link).or_default().push(arrival);

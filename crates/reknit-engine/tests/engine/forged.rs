@@ -307,3 +307,22 @@ fn what_a_later_version_writes_is_not_refused_for_good() {
     assert!(world.peers[0].notices.iter().any(said));
     assert!(!world.peers[0].notices.iter().any(|notice| matches!(notice, Notice::Unlinked { .. })));
 }
+
+/// What a liar shows is counted as it says, and what it lacks besides does not make that overflow.
+#[test]
+fn why_survives_a_member_that_shows_more_events_than_there_are_numbers() {
+    let mut world = family(18, 3);
+    world.gossip_loss = 1.0;
+    world.disconnect(1, 2);
+    world.pass(1_000);
+    let author = DeviceKey::from_seed(&[80; 32]).id();
+    let beyond = Dot { author, seq: u64::MAX, id: world.tip(1).id };
+    world.inject(1, 0, &Message::Have(vec![beyond]));
+    note(&mut world, 2, "to be passed on");
+    let mut most = 0;
+    for _ in 0..100 {
+        world.pass(1);
+        most = world.status(0).reasons.iter().map(|reason| reason.events).max().unwrap_or(0).max(most);
+    }
+    assert_eq!(most, u64::MAX);
+}

@@ -3,6 +3,7 @@
 use reknit_sim::outcome::{Failure, Outcome, Timeline};
 use reknit_sim::{Scenario, Traffic};
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook, take_hook};
 
 thread_local! {
@@ -68,6 +69,8 @@ fn panicked(scenario: &Scenario, seed: u64) -> Outcome {
         steps: 0,
         digest: String::new(),
         timeline: Timeline::default(),
+        attacks: BTreeMap::new(),
+        answers: BTreeMap::new(),
     }
 }
 
