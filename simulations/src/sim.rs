@@ -4,10 +4,11 @@ use crate::action::Action;
 use crate::link::Link;
 use crate::network::PeerNo;
 use crate::settled::{Budget, Settled, settle};
-use crate::world::{AskError, Disks, Traffic, Violation, World};
+use crate::world::{AskError, Disks, Invariant, Traffic, Violation, World};
 use rand::RngExt;
 use rand::seq::IndexedRandom;
 use reknit_access::{Role, Ticket};
+use std::rc::Rc;
 use std::time::Duration;
 
 /// A simulation, to be set up and run.
@@ -23,6 +24,7 @@ pub struct Sim {
     plan: Vec<(Duration, Action)>,
     budget: Budget,
     kept_lines: usize,
+    invariants: Vec<Invariant>,
 }
 
 /// Readable durations: `10.s()`, `250.ms()`.
@@ -53,7 +55,17 @@ impl Sim {
     /// A simulation of three peers on a good network, in which everything follows from `seed`.
     pub fn new(seed: u64) -> Self {
         let (link, disks, budget) = (Link::default(), Disks::default(), Budget::default());
-        Self { seed, peers: 3, link, disks, degree: None, plan: vec![], budget, kept_lines: 40 }
+        Self {
+            seed,
+            peers: 3,
+            link,
+            disks,
+            degree: None,
+            plan: vec![],
+            budget,
+            kept_lines: 40,
+            invariants: vec![],
+        }
     }
 
     /// How many peers there are.
@@ -93,6 +105,17 @@ impl Sim {
         Self { budget, ..self }
     }
 
+    /// What must hold at a peer whenever something was committed there, by the app's own rules: an error says what does not.
+    #[must_use]
+    pub fn always(
+        mut self,
+        rule: &'static str,
+        holds: impl Fn(&World, PeerNo) -> Result<(), String> + 'static,
+    ) -> Self {
+        self.invariants.push(Invariant { rule, holds: Rc::new(holds) });
+        self
+    }
+
     /// How many lines of the story to keep for a failure.
     #[must_use]
     pub fn kept_lines(self, kept_lines: usize) -> Self {
@@ -104,6 +127,7 @@ impl Sim {
         let mut world = World::new(self.seed, self.link, self.disks, self.kept_lines);
         let outcome = self.set_up(&mut world).and_then(|()| {
             let start = world.now();
+            world.invariants.clone_from(&self.invariants);
             for (time, action) in &self.plan {
                 world.plan(start + *time, action.clone());
             }

@@ -52,11 +52,26 @@ pub struct World {
     gossiped: u64,
     disks: Disks,
     prepared: Prepared,
+    /// What an app demands of every peer.
+    pub(crate) invariants: Vec<Invariant>,
     shifts: Vec<scripted::Shift>,
     /// The ticket that devices join with.
     pub(crate) ticket: Option<Ticket>,
     pub(crate) timeline: Timeline,
     sample_gap: Duration,
+}
+
+/// A rule of an app.
+#[derive(Clone)]
+pub(crate) struct Invariant {
+    pub(crate) rule: &'static str,
+    pub(crate) holds: Rc<dyn Fn(&World, PeerNo) -> Result<(), String>>,
+}
+
+impl fmt::Debug for Invariant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.rule)
+    }
 }
 
 /// What peers keep their data on.
@@ -189,6 +204,7 @@ impl World {
             gossiped: 0,
             disks,
             prepared: Prepared::default(),
+            invariants: vec![],
             shifts: vec![],
             ticket: None,
             timeline: Timeline::default(),

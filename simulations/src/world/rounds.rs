@@ -104,6 +104,9 @@ impl World {
         {
             self.checks.look(peer, reads);
         }
+        if batch_bytes > 0 {
+            self.hold_to_invariants(peer);
+        }
         if self.checks.draws(REBUILD_ONE_IN)
             && !self.peers[peer].disk.simulated().is_some_and(SimulatedDisk::ails)
         {
@@ -127,6 +130,14 @@ impl World {
         }
         if more {
             self.plan_round(peer);
+        }
+    }
+
+    fn hold_to_invariants(&mut self, peer: PeerNo) {
+        for invariant in self.invariants.clone() {
+            if let Err(what) = (invariant.holds)(self, peer) {
+                self.checks.broke(invariant.rule, || format!("at {peer}: {what}"));
+            }
         }
     }
 
