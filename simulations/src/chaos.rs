@@ -7,6 +7,7 @@ use crate::scenario::{Chaos, Scenario};
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{Rng, RngExt};
 use rand_chacha::ChaCha8Rng;
+use std::collections::BTreeMap;
 
 /// A kind of fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +31,7 @@ pub(crate) fn plan(scenario: &Scenario, chaos: &Chaos, rng: &mut ChaCha8Rng) -> 
         kinds.retain(|_| rng.random_bool(0.5));
     }
     let mut planned = vec![];
+    let mut clocks = BTreeMap::new();
     let mut time = 0.0;
     while !kinds.is_empty() && chaos.every > 0.0 {
         time += exponential(chaos.every, rng);
@@ -37,9 +39,17 @@ pub(crate) fn plan(scenario: &Scenario, chaos: &Chaos, rng: &mut ChaCha8Rng) -> 
             break;
         }
         let end = (time + exponential(chaos.lasts, rng)).min(scenario.seconds);
-        if let Some(kind) = kinds.choose(rng) {
-            planned.extend(kind.draw(scenario, (time, end), rng));
+        let Some(kind) = kinds.choose(rng) else { break };
+        let fault = kind.draw(scenario, (time, end), rng);
+        // Two faults of one clock would add up to a lead for which events are held longer than anybody waits.
+        let of_clock = *kind == Kind::Clock;
+        let peer = fault.first().and_then(|(_, action)| action.peers().first().copied());
+        if let Some(peer) = peer.filter(|_| of_clock)
+            && clocks.insert(peer, end).is_some_and(|before| before >= time)
+        {
+            continue;
         }
+        planned.extend(fault);
     }
     planned.sort_by(|a, b| a.0.total_cmp(&b.0));
     planned

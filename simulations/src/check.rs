@@ -10,6 +10,7 @@ use crate::chance::Chance;
 use crate::disk::SimulatedDisk;
 use crate::network::PeerNo;
 use crate::peer::Peer;
+use crate::people::{Work, entity_id};
 use crate::world::{HOME, Violation};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -17,7 +18,7 @@ use reknit_engine::{Committed, RequestId, read};
 use reknit_sync::Message;
 use reknit_sync::limits::{ANNOUNCE_BYTES_MAX, MESSAGE_BYTES_MAX};
 use reknit_types::limits::PARENTS_MAX;
-use reknit_types::{Dot, EventId, VerifiedEvent};
+use reknit_types::{Dot, EntityId, EventId, VerifiedEvent};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ pub(crate) struct Checks {
     /// Causes of every event that travelled.
     causes: BTreeMap<EventId, Vec<EventId>>,
     peers: Vec<Watch>,
+    /// The sequences that devices wrote whose disks are not what they left.
+    forked: BTreeSet<EntityId>,
     roll: members::Roll,
     rng: ChaCha8Rng,
 }
@@ -50,7 +53,14 @@ struct Watch {
 impl Checks {
     pub(crate) fn new(chance: &Chance) -> Self {
         let rng = chance.stream("checks", 0);
-        Self { broken: None, causes: BTreeMap::new(), peers: vec![], roll: members::Roll::default(), rng }
+        Self {
+            broken: None,
+            causes: BTreeMap::new(),
+            peers: vec![],
+            forked: BTreeSet::new(),
+            roll: members::Roll::default(),
+            rng,
+        }
     }
 
     pub(crate) fn add_peer(&mut self) {
@@ -60,6 +70,7 @@ impl Checks {
     /// The disk of a peer was changed behind its back: what it acknowledged may be gone.
     pub(crate) fn on_tampered(&mut self, peer: PeerNo) {
         self.peers[peer].tampered = true;
+        self.forked.insert(entity_id(Work::Sequence, peer as u64));
     }
 
     pub(crate) fn on_hostile(&mut self, peer: PeerNo) {

@@ -44,6 +44,8 @@ pub struct Engine {
     pub(crate) table: LinkTable,
     pub(crate) connected: BTreeMap<DeviceId, u64>,
     pub(crate) joins: Vec<Join>,
+    /// When the last input came, by the local clock.
+    pub(crate) last_ms: u64,
     changed_spaces: BTreeSet<SpaceNo>,
     /// Bytes of the events of all spaces that wait for the round to be settled.
     pending_bytes: usize,
@@ -73,6 +75,7 @@ impl Engine {
             table: LinkTable::default(),
             connected: BTreeMap::new(),
             joins: vec![],
+            last_ms: 0,
             changed_spaces,
             pending_bytes: 0,
             session_nonce,
@@ -93,6 +96,7 @@ impl Engine {
         effects: &mut Effects,
     ) -> Result<(), EngineError> {
         let mut round = Turn { now_ms, reads, effects };
+        self.note_time(&mut round)?;
         match input {
             Input::Create { request, name } => {
                 let reply = self.create(&mut round, name).map(Reply::Space);

@@ -14,7 +14,7 @@ use reknit_types::{DeviceId, EventId, Reader, Signature, Writer};
 pub(crate) struct Join {
     space: SpaceNo,
     request: RequestId,
-    since_ms: u64,
+    pub(crate) since_ms: u64,
 }
 
 impl Engine {

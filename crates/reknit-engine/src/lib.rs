@@ -51,6 +51,7 @@ mod prepare;
 pub mod read;
 mod receipt;
 mod row;
+mod set_back;
 mod space;
 mod status;
 pub mod store;

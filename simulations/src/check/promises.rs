@@ -9,7 +9,7 @@ use reknit_engine::read::{Entity, Page, entities};
 use reknit_engine::store::Reads;
 use reknit_engine::{EngineError, RequestId};
 use reknit_types::{EntityId, Name, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What was promised to the person at one device.
 #[derive(Default)]
@@ -39,16 +39,19 @@ impl Promises {
         self.acknowledged = 0;
     }
 
+    /// `forked` are the sequences of devices that came back from a backup: what they wrote before and after is concurrent, so
+    /// either may win.
     fn look(
         &mut self,
         peer: PeerNo,
         reads: &dyn Reads,
+        forked: &BTreeSet<EntityId>,
     ) -> Result<Option<(&'static str, String)>, EngineError> {
         let sum: i128 = all(reads, ACCOUNTS)?.iter().map(|account| counter(account, "balance")).sum();
         if sum != 0 {
             return Ok(Some(("whole-transactions", format!("the accounts at {peer} sum to {sum}"))));
         }
-        for sequence in all(reads, SEQUENCES)? {
+        for sequence in all(reads, SEQUENCES)?.into_iter().filter(|sequence| !forked.contains(&sequence.id)) {
             let number = register(&sequence, "number");
             let seen = self.seen.insert(sequence.id, number).unwrap_or(number);
             if number < seen {
@@ -56,8 +59,9 @@ impl Promises {
                 return Ok(Some(("monotonic-reads", what)));
             }
         }
-        let own = self.seen.get(&entity_id(Work::Sequence, peer as u64)).copied().unwrap_or(0);
-        if own < i64::try_from(self.acknowledged).unwrap_or(i64::MAX) {
+        let id = entity_id(Work::Sequence, peer as u64);
+        let own = self.seen.get(&id).copied().unwrap_or(0);
+        if !forked.contains(&id) && own < i64::try_from(self.acknowledged).unwrap_or(i64::MAX) {
             let what = format!("{peer} wrote {} and reads {own}", self.acknowledged);
             return Ok(Some(("read-your-writes", what)));
         }
@@ -84,7 +88,7 @@ impl Checks {
         if self.peers[peer].hostile {
             return;
         }
-        match self.peers[peer].promises.look(peer, reads) {
+        match self.peers[peer].promises.look(peer, reads, &self.forked) {
             Ok(None) => {}
             Ok(Some((rule, what))) => self.broke(rule, || what),
             Err(error) => self.broke("readable", || format!("{peer}: {error}")),

@@ -276,3 +276,19 @@ fn contested_fields_are_the_same_at_every_peer() {
     assert!(body.contains("common ") && body.contains("goes on "), "{body}");
     assert_eq!(world.count(0, Table::Snapshots), 2);
 }
+
+/// Timers are by the wall clock: without more, what was due in a moment would be due in five minutes.
+#[test]
+fn a_clock_that_is_set_back_five_minutes_holds_nobody_up() {
+    for at in [0, 1] {
+        let mut world = family(12, 2);
+        world.transact(at, |tx| tx.create("notes")?.set("title", "before").map(|_| ()));
+        world.pass(20);
+        world.peers[at].skew_ms -= 300_000;
+        world.pass(5_000);
+        for at in [0, 1] {
+            let status = world.status(at);
+            assert!(status.peers[0].converged, "{at}: {:?} {:?}", status.peers[0].session, status.reasons);
+        }
+    }
+}
