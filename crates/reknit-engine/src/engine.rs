@@ -214,6 +214,15 @@ impl Engine {
         self.changed_spaces.insert(no);
     }
 
+    pub(crate) fn last_space(&self) -> u32 {
+        self.last_space
+    }
+
+    /// Numbers up to this one are taken.
+    pub(crate) fn skip_spaces(&mut self, last: u32) {
+        self.last_space = self.last_space.max(last);
+    }
+
     /// Forgets a space that is no longer in the store.
     pub(crate) fn drop_space(&mut self, no: SpaceNo) {
         let dropped = self.spaces.remove(&no);
