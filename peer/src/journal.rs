@@ -1,9 +1,12 @@
 //! The engine, and the journal of what it is fed.
 
 use crate::error::Error;
+use rand::TryRng;
+use rand::rngs::SysRng;
 use reknit_engine::journal::{Opening, Recorder};
 use reknit_engine::store::{Reads, View};
 use reknit_engine::{Config, Effects, Engine, EngineError, Input, Numbers, Successor};
+use reknit_types::DeviceId;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
@@ -63,7 +66,8 @@ impl Recorded {
     ) -> Result<Self, Error> {
         let begin = |(path, options): &(PathBuf, JournalOptions)| {
             let opening = Opening::new(&config, Numbers::default());
-            Journal::begin(path, *options, (&opening, reads))
+            let place = Place { path: path.clone(), options: *options, mask: fresh_mask() };
+            Journal::begin(place, (&opening, reads))
                 .map_err(|cause| Error::Journal { path: path.clone(), cause })
         };
         let journal = journal.map(begin).transpose()?;
@@ -130,14 +134,14 @@ impl Recorded {
     /// Puts what was noted into the file.
     pub(crate) fn write_journal(&mut self) {
         let Some(journal) = &mut self.journal else { return };
-        if let Err(cause) = journal.write() {
+        if let Err(cause) = journal.write().and_then(|()| journal.go_on_if_redacted()) {
             self.give_up(&cause);
         }
     }
 
     /// Whether the journal goes on in another file, and with another engine.
     pub(crate) fn is_journal_full(&self) -> bool {
-        self.journal.as_ref().is_some_and(|journal| journal.rounds >= journal.options.bytes / 2)
+        self.journal.as_ref().is_some_and(Journal::is_full)
     }
 
     /// As [`Engine::retire`].
@@ -153,22 +157,25 @@ impl Recorded {
     /// Goes on with another engine, and another file; returns what to feed the engine first.
     pub(crate) fn replace(&mut self, next: Successor, reads: &dyn Reads) -> Result<Vec<Input>, EngineError> {
         let Successor { config, numbers, inputs } = next;
-        if let Some(full) = self.journal.take() {
-            let (path, options) = (full.path.clone(), full.options);
-            // What is left goes to the file that it belongs to.
-            drop(full);
-            match Journal::begin(&path, options, (&Opening::new(&config, numbers), reads)) {
-                Ok(journal) => self.journal = Some(journal),
-                Err(cause) => warn(&path, &cause),
-            }
-        }
+        self.begin_next_file(&Opening::new(&config, numbers), reads);
         self.engine = Engine::open_after(numbers, config, reads)?;
         Ok(inputs)
     }
 
+    fn begin_next_file(&mut self, opening: &Opening, reads: &dyn Reads) {
+        let Some(full) = self.journal.take() else { return };
+        let place = full.place.clone();
+        // What is left goes to the file that it belongs to.
+        drop(full);
+        match Journal::begin(place.clone(), (opening, reads)) {
+            Ok(journal) => self.journal = Some(journal),
+            Err(cause) => warn(&place.path, &cause),
+        }
+    }
+
     fn give_up(&mut self, cause: &io::Error) {
         if let Some(journal) = self.journal.take() {
-            warn(&journal.path, cause);
+            warn(&journal.place.path, cause);
         }
     }
 }
@@ -178,43 +185,70 @@ fn warn(path: &Path, cause: &io::Error) {
     tracing::warn!(%path, %cause, "the journal is given up; the peer goes on without");
 }
 
+/// Where a journal is, and what it holds.
+#[derive(Clone)]
+struct Place {
+    path: PathBuf,
+    options: JournalOptions,
+    /// What short names are made with, if it is redacted. It is written nowhere.
+    mask: [u8; 32],
+}
+
 /// The journal's newer file.
 struct Journal {
     recorder: Recorder,
     file: File,
-    path: PathBuf,
-    options: JournalOptions,
+    place: Place,
+    device: DeviceId,
     /// Bytes in the file after its beginning.
     rounds: u64,
 }
 
 impl Journal {
     /// Begins a file; what is there already is kept as the older one.
-    fn begin(
-        path: &Path,
-        options: JournalOptions,
-        (opening, reads): (&Opening, &dyn Reads),
-    ) -> io::Result<Self> {
-        let next = beside(path, ".next");
-        let mut file = create(&next)?;
-        let mut recorder = Recorder::new(opening);
-        let mut out = BufWriter::with_capacity(IMAGE_BUFFER_BYTES, &mut file);
-        out.write_all(&recorder.take_bytes())?;
+    fn begin(place: Place, (opening, reads): (&Opening, &dyn Reads)) -> io::Result<Self> {
+        let device = opening.device();
+        let recorder = match place.options.redacted {
+            true => Recorder::redacted(device, place.mask),
+            false => Recorder::new(opening),
+        };
+        let next = beside(&place.path, ".next");
+        let mut journal = Self { recorder, file: create(&next)?, place, device, rounds: 0 };
+        journal.write_image(reads)?;
+        take_place(&next, &journal.place.path)?;
+        Ok(journal)
+    }
+
+    fn write_image(&mut self, reads: &dyn Reads) -> io::Result<()> {
+        let mut out = BufWriter::with_capacity(IMAGE_BUFFER_BYTES, &mut self.file);
+        out.write_all(&self.recorder.take_bytes())?;
         let mut written = Ok(());
-        let shown = recorder.image(reads, &mut |bytes| {
+        let shown = self.recorder.image(reads, &mut |bytes| {
             if written.is_ok() {
                 written = out.write_all(bytes);
             }
         });
         shown.map_err(io::Error::other)?;
         written?;
-        out.flush()?;
-        drop(out);
-        if fs::exists(path)? {
-            fs::rename(path, beside(path, ".before"))?;
+        out.flush()
+    }
+
+    fn is_full(&self) -> bool {
+        self.rounds >= self.place.options.bytes / 2
+    }
+
+    /// What is redacted goes on in another file as it is: it has no image, and no engine takes another's place.
+    fn go_on_if_redacted(&mut self) -> io::Result<()> {
+        if !self.place.options.redacted || !self.is_full() {
+            return Ok(());
         }
-        fs::rename(&next, path)?;
-        Ok(Self { recorder, file, path: path.to_owned(), options, rounds: 0 })
+        self.recorder.note_ended();
+        self.write()?;
+        let next = beside(&self.place.path, ".next");
+        self.file = create(&next)?;
+        self.recorder = Recorder::redacted(self.device, self.place.mask);
+        self.rounds = 0;
+        take_place(&next, &self.place.path)
     }
 
     fn write(&mut self) -> io::Result<()> {
@@ -235,6 +269,20 @@ impl Drop for Journal {
             tracing::debug!(%cause, "the end of the journal was not written");
         }
     }
+}
+
+/// Puts the file at `next` in the place of the one at `path`, which is kept.
+fn take_place(next: &Path, path: &Path) -> io::Result<()> {
+    if fs::exists(path)? {
+        fs::rename(path, beside(path, ".before"))?;
+    }
+    fs::rename(next, path)
+}
+
+fn fresh_mask() -> [u8; 32] {
+    let mut mask = [0; 32];
+    SysRng.try_fill_bytes(&mut mask).expect("the system has randomness");
+    mask
 }
 
 /// Creates a file that only this user may read.

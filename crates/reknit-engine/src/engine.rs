@@ -8,7 +8,7 @@ use crate::joining::Join;
 use crate::layout::{CellKey, SpaceNo};
 use crate::links::LinkTable;
 use crate::space::SpaceState;
-use crate::status::{Glance, inspect};
+use crate::status::{Glance, SpaceStatus, inspect};
 use crate::store::{Batch, Durability, Reads, View};
 use crate::tx::{Tx, TxContext, TxState};
 use crate::write::Writing;
@@ -194,6 +194,12 @@ impl Engine {
         let space = self.spaces.get(&space)?;
         let (events, heads) = (space.log.len(), space.heads.len());
         Some(Glance { events, heads, frontier_digest: space.frontier.digest() })
+    }
+
+    /// How every space stands.
+    pub(crate) fn statuses(&self, now_ms: u64, reads: &dyn Reads) -> Result<Vec<SpaceStatus>, EngineError> {
+        let us = self.device.id();
+        self.spaces.values().map(|space| inspect(space, reads, us, &self.connected, now_ms)).collect()
     }
 
     /// The device this engine acts for.

@@ -22,8 +22,14 @@
 //! engine: doing that again has the same effect on all that the engine keeps. Times are those that the engine was given.
 //!
 //! A journal holds **secrets**: the key of the device, the keys of its spaces, tickets, and everything written. Whoever
-//! has it can pose as the device. A *redacted* one holds none, see [`Recorder::redacted`]; it tells what happened and
-//! cannot be fed to an engine.
+//! has it can pose as the device. A *redacted* one holds none, see [`Recorder::redacted`]: hashes cover what is written, so
+//! it cannot be fed to an engine. It tells in order what came and what followed (who was connected, every message of every
+//! session with counts, sizes and places in chains), how spaces stood at the end of a round, once a second at most, and why
+//! peers were not equal. [`Story`] reads it.
+//!
+//! ```text
+//! redacted = "reknit journal\n" version u8 record*, with other bodies: device first, then line | standing | wakeup
+//! ```
 
 mod input;
 mod opening;
@@ -31,14 +37,18 @@ mod outcome;
 mod read;
 mod recorder;
 mod records;
+mod redacted;
 mod replay;
+mod story;
 
 pub use input::Noted;
 pub use opening::Opening;
 pub use outcome::{Outcome, Told};
 pub use read::{End, Journal, Round, RoundEnd, Step};
 pub use recorder::Recorder;
+pub use redacted::{Line, Standing};
 pub use replay::{Difference, Replayed, replay};
+pub use story::{Space, Story, Stream};
 
 use crate::error::EngineError;
 use reknit_types::DecodeError;
@@ -59,6 +69,12 @@ pub enum JournalError {
         /// The newest format known.
         known: u8,
     },
+    /// It was redacted.
+    #[error("the journal is redacted: it tells what happened, and cannot be fed to an engine")]
+    Redacted,
+    /// It was not redacted.
+    #[error("the journal is not redacted: replay it")]
+    NotRedacted,
     /// It ends before the first round.
     #[error(
         "the journal ends, at byte {at}, before its image of the store does: the peer had only just begun it"
@@ -91,6 +107,10 @@ pub(crate) const TAG_IDENTITY: u8 = 6;
 pub(crate) const TAG_SETTLED: u8 = 7;
 pub(crate) const TAG_FAILED: u8 = 8;
 pub(crate) const TAG_ENDED: u8 = 9;
+pub(crate) const TAG_REDACTED: u8 = 10;
+pub(crate) const TAG_LINE: u8 = 11;
+pub(crate) const TAG_STANDING: u8 = 12;
+pub(crate) const TAG_WAKEUP: u8 = 13;
 
 #[cfg(test)]
 mod tests;

@@ -43,6 +43,8 @@ pub enum Noted {
     Events(LinkId, Frame),
     /// [`Input::Incoming`], no message.
     Malformed(LinkId, String),
+    /// [`Input::Incoming`], part of a message: how many bytes.
+    Arriving(LinkId, u64),
     /// [`Input::Closed`].
     Closed(LinkId, String),
     /// [`Input::Gossip`], and whether its events were verified.
@@ -118,6 +120,7 @@ fn encode_incoming(link: LinkId, incoming: &Incoming, writer: &mut Writer) {
         Incoming::Message(message) => _ = writer.u8(MESSAGE).varint(link.0).bytes(&message.encode()),
         Incoming::Events { frame, .. } => _ = writer.u8(EVENTS).varint(link.0).bytes(frame.as_bytes()),
         Incoming::Malformed(why) => _ = writer.u8(MALFORMED).varint(link.0).str(why),
+        Incoming::Arriving { bytes } => _ = writer.u8(ARRIVING).varint(link.0).varint(*bytes),
     }
 }
 
@@ -174,6 +177,7 @@ impl Noted {
                 Self::Events(link, Frame::from_bytes(frame))
             }
             MALFORMED => Self::Malformed(link(reader)?, text(reader)?),
+            ARRIVING => Self::Arriving(link(reader)?, reader.varint("bytes")?),
             CLOSED => Self::Closed(link(reader)?, text(reader)?),
             GOSSIP => {
                 let (space, from) = (space(reader)?, DeviceId::decode(reader)?);
@@ -218,6 +222,7 @@ impl Noted {
                 incoming(link, Incoming::Events { frame, events })
             }
             Self::Malformed(link, why) => incoming(link, Incoming::Malformed(why)),
+            Self::Arriving(link, bytes) => incoming(link, Incoming::Arriving { bytes }),
             Self::Closed(link, why) => Input::Closed { link, why },
             Self::Gossip(space, from, announce, verifies) => {
                 let frame = announce.frame.as_ref().filter(|_| verifies);
@@ -300,3 +305,4 @@ const MALFORMED: u8 = 14;
 const CLOSED: u8 = 15;
 const GOSSIP: u8 = 16;
 const TICK: u8 = 17;
+const ARRIVING: u8 = 18;

@@ -4,7 +4,7 @@ use crate::engine::Config;
 use crate::restart::Numbers;
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
-use reknit_types::{DecodeError, DeviceKey, Reader, Writer};
+use reknit_types::{DecodeError, DeviceId, DeviceKey, Reader, Writer};
 use std::fmt;
 
 /// How an engine was opened. **Secret**: it has the key of the device.
@@ -38,6 +38,11 @@ impl Opening {
         rng.set_stream(self.chance.stream);
         rng.set_word_pos(self.chance.at);
         Config { device: self.device.clone(), device_name: self.device_name.clone(), rng }
+    }
+
+    /// The device.
+    pub fn device(&self) -> DeviceId {
+        self.device.id()
     }
 
     /// The numbers that were taken.

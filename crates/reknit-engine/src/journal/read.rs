@@ -6,7 +6,7 @@ use super::outcome::Outcome;
 use super::records::{Next, Records};
 use super::{
     JournalError, MAGIC, TAG_ENDED, TAG_ENTRY, TAG_FAILED, TAG_HANDLED, TAG_IDENTITY, TAG_IMAGE_END,
-    TAG_INPUT, TAG_OPENING, TAG_SETTLED, VERSION,
+    TAG_INPUT, TAG_OPENING, TAG_REDACTED, TAG_SETTLED, VERSION,
 };
 use crate::store::{Batch, Durability, KEY_BYTES_MAX, MemoryStore, Store, Table, VALUE_BYTES_MAX};
 use reknit_types::{DecodeError, Reader};
@@ -128,8 +128,10 @@ fn read_opening(records: &mut Records<'_>) -> Result<Opening, JournalError> {
     let at = records.at();
     let Next::Record(body) = records.take() else { return Err(JournalError::NoImage { at }) };
     let mut reader = Reader::new(body);
-    if reader.u8("record")? != TAG_OPENING {
-        return Err(DecodeError::Invalid("opening").into());
+    match reader.u8("record")? {
+        TAG_OPENING => {}
+        TAG_REDACTED => return Err(JournalError::Redacted),
+        _ => return Err(DecodeError::Invalid("opening").into()),
     }
     let opening = Opening::decode(&mut reader)?;
     reader.finish()?;

@@ -6,7 +6,7 @@ use super::read::{End, HandledStep, Journal, Round, RoundEnd, Step};
 use crate::effects::Effects;
 use crate::engine::Engine;
 use crate::error::EngineError;
-use crate::status::{SpaceStatus, inspect};
+use crate::status::SpaceStatus;
 use crate::store::{Durability, MemoryStore, Store};
 use std::any::Any;
 use std::fmt;
@@ -77,7 +77,7 @@ pub fn replay(journal: &Journal) -> Result<Replayed, JournalError> {
         replayed.span_ms = Some((first_ms, replay.now_ms));
     }
     replayed.panic = replay.panic.take();
-    replayed.spaces = replay.spaces()?;
+    replayed.spaces = replay.engine.statuses(replay.now_ms, &replay.store)?;
     replayed.wakeup_ms = replay.engine.next_wakeup_ms();
     Ok(replayed)
 }
@@ -152,12 +152,6 @@ impl Replay {
             }
         }
         Ok(())
-    }
-
-    fn spaces(&self) -> Result<Vec<SpaceStatus>, EngineError> {
-        let (us, connected) = (self.engine.device(), &self.engine.connected);
-        let spaces = self.engine.spaces.values();
-        spaces.map(|space| inspect(space, &self.store, us, connected, self.now_ms)).collect()
     }
 }
 

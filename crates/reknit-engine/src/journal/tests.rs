@@ -78,6 +78,7 @@ fn came() -> impl Strategy<Value = Noted> {
         (link(), vec(any::<u8>(), 0..80))
             .prop_map(|(link, bytes)| Noted::Events(link, Frame::from_bytes(bytes))),
         (link(), ".{0,40}").prop_map(|(link, why)| Noted::Malformed(link, why)),
+        (link(), any::<u64>()).prop_map(|(link, bytes)| Noted::Arriving(link, bytes)),
         (link(), ".{0,40}").prop_map(|(link, why)| Noted::Closed(link, why)),
         (any::<u32>(), peer(), announce).prop_map(|(space, from, announce)| Noted::Gossip(
             SpaceNo(space),

@@ -2,7 +2,7 @@ use crate::support::{HOME, World, family};
 use proptest::prelude::*;
 use rand::RngExt;
 use reknit_access::Role;
-use reknit_engine::journal::{End, Journal, JournalError, Replayed, RoundEnd, replay};
+use reknit_engine::journal::{End, Journal, JournalError, Recorder, Replayed, RoundEnd, Story, replay};
 use reknit_engine::{Reply, TxError};
 use reknit_types::EntityId;
 
@@ -195,4 +195,76 @@ fn a_join_that_waits_and_the_numbers_given_out_survive_another_engine() {
     world.converge();
     assert!(matches!(world.reply(newcomer, request), Some(Ok(Reply::Space(HOME)))));
     all_replay(&mut world);
+}
+
+#[test]
+fn a_redacted_journal_tells_what_stalls_and_holds_nothing_secret() {
+    let mut world = family(6, 2);
+    let (us, them) = (world.id(0), world.id(1));
+    let recorder = Recorder::redacted(us, [9; 32]);
+    world.peers[0].story = Some((recorder, vec![]));
+    let id = EntityId::from_bytes([7; 16]);
+    world.transact(0, move |tx| {
+        let mut diary = tx.entity("diaries", id)?;
+        diary.set("mood", "melancholy")?.text("body")?.push("never to be read")?;
+        Ok(())
+    });
+    let ticket = world.invite(0, Role::Writer, None);
+    world.converge();
+    world.transact(1, move |tx| tx.entity("diaries", id)?.text("body")?.push("an answer").map(drop));
+    world.converge();
+    world.disconnect(0, 1);
+    world.transact(0, move |tx| tx.entity("diaries", id)?.set("mood", "lonely").map(drop));
+    world.pass(30_000);
+    world.connect(0, 1);
+    // The other one says nothing any more.
+    world.transact(0, move |tx| tx.entity("diaries", id)?.set("mood", "hopeful").map(drop));
+    let (_, bytes) = world.peers[0].story.take().unwrap();
+
+    let (us_bytes, them_bytes) = (us.as_bytes().to_vec(), them.as_bytes().to_vec());
+    let info = world.peers[0].spaces[&HOME].clone();
+    let secrets: Vec<Vec<u8>> = vec![
+        us_bytes,
+        them_bytes,
+        us.to_string().into_bytes(),
+        us.short().into_bytes(),
+        them.short().into_bytes(),
+        world.peers[0].key.seed().to_vec(),
+        info.id.as_bytes().to_vec(),
+        info.keys.secret().as_bytes().to_vec(),
+        ticket.to_string().into_bytes(),
+        ticket.invite_secret.seed().to_vec(),
+        id.to_bytes().to_vec(),
+        world.status(0).frontier_digest.to_vec(),
+    ];
+    let words =
+        ["home", "device ", "diaries", "mood", "body", "melancholy", "never to be", "an answer", "lonely"];
+    let words = words.iter().map(|word| word.as_bytes().to_vec());
+    for secret in secrets.into_iter().chain(words) {
+        let found = bytes.windows(secret.len().min(16)).any(|window| secret.starts_with(window));
+        assert!(!found, "{}", String::from_utf8_lossy(&secret));
+    }
+    for dot in world.events(0).iter().map(|event| event.dot()) {
+        assert!(!bytes.windows(8).any(|window| dot.id.as_bytes().starts_with(window)));
+    }
+
+    assert!(matches!(Journal::decode(&bytes), Err(JournalError::Redacted)));
+    let story = Story::decode(&bytes).unwrap();
+    assert_eq!(story.connected.len(), 1);
+    let (peer, _) = story.connected.first_key_value().unwrap();
+    let space = &story.spaces[&HOME.0];
+    assert!(
+        space.standing.peers.iter().any(|(name, words)| name == peer && words.starts_with("not connected"))
+    );
+    assert!(
+        space.reasons.keys().any(|(code, about)| code == "not-connected" && about.as_ref() == Some(peer))
+    );
+    let said = story.recent.iter().map(|line| line.what.as_str());
+    assert!(said.clone().any(|what| what.starts_with("hello: ")), "{:#?}", story.recent);
+    assert!(said.clone().any(|what| what == "transact") && said.clone().any(|what| what == "disconnected"));
+    for len in (0..bytes.len()).step_by(53) {
+        if let Ok(part) = Story::decode(&bytes[..len]) {
+            assert!(part.lines <= story.lines && part.end != End::Ended);
+        }
+    }
 }

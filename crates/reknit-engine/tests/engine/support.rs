@@ -9,7 +9,7 @@ use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 use reknit_access::Role;
 use reknit_engine::journal::{Opening, Recorder};
-use reknit_engine::store::{Durability, MemoryStore, Store};
+use reknit_engine::store::{Durability, MemoryStore, Store, View};
 use reknit_engine::{
     Config, Effects, Engine, EngineError, Input, LinkContext, LinkId, Notice, Numbers, Output, Reply,
     RequestId, SpaceInfo, SpaceNo,
@@ -48,6 +48,8 @@ pub(crate) struct Peer {
     /// What it was fed since it started.
     pub(crate) journal: Vec<u8>,
     recorder: Recorder,
+    /// A redacted journal, if one is kept.
+    pub(crate) story: Option<(Recorder, Vec<u8>)>,
     replies: BTreeMap<RequestId, Result<Reply, EngineError>>,
     contexts: BTreeMap<LinkId, LinkContext>,
     next_request: u64,
@@ -127,6 +129,7 @@ impl World {
         Peer {
             journal,
             recorder,
+            story: None,
             store,
             engine,
             key,
@@ -253,13 +256,21 @@ impl World {
             let peer = &mut self.peers[at];
             let mut effects = Effects::default();
             while let Some(input) = inputs.next_if(|_| !peer.engine.is_full(&effects)) {
-                let input = peer.recorder.note(now_ms, input);
+                let mut input = peer.recorder.note(now_ms, input);
+                if let Some((story, _)) = &mut peer.story {
+                    input = story.note(now_ms, input);
+                }
                 peer.engine.handle(now_ms, input, &peer.store, &mut effects).unwrap();
                 peer.recorder.note_handled(&peer.engine);
             }
             peer.engine.settle(now_ms, &peer.store, &mut effects).unwrap();
             peer.recorder.note_settled(now_ms, (&peer.engine, &peer.store), &effects).unwrap();
             peer.journal.extend(peer.recorder.take_bytes());
+            if let Some((story, bytes)) = &mut peer.story {
+                let view = View::new(&peer.store, &effects.batch);
+                story.note_settled(now_ms, (&peer.engine, &view), &effects).unwrap();
+                bytes.extend(story.take_bytes());
+            }
             self.largest_batch = self.largest_batch.max(effects.batch.bytes());
             peer.store.commit(std::mem::take(&mut effects.batch), Durability::Durable).unwrap();
             let outputs = std::mem::take(&mut effects.outputs);
