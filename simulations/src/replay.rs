@@ -198,3 +198,6 @@ fn wakeup(text: &mut String, wakeup_ms: Option<u64>, span_ms: Option<(u64, u64)>
     let in_s = (wakeup_ms as f64 - last_ms as f64) / 1000.0;
     line(text, format_args!("the engine's next timer is due {in_s:.1} s after the last round"));
 }
+
+#[cfg(test)]
+mod tests;
