@@ -4,6 +4,7 @@ use crate::clock::Clock;
 use crate::core::{Core, Parts, Task};
 use crate::ending::Ending;
 use crate::error::Error;
+use crate::journal::{JournalOptions, Recorded};
 use crate::network::Network;
 use crate::peer::Peer;
 use crate::runtime::Runtime;
@@ -12,7 +13,7 @@ use rand::rngs::SysRng;
 use rand::{SeedableRng, TryRng};
 use rand_chacha::ChaCha20Rng;
 use reknit_engine::store::{Batch, Durability, MemoryStore, Store, StoreError, Table};
-use reknit_engine::{Commits, Config, Engine, Input};
+use reknit_engine::{Commits, Config, Input};
 use reknit_net::{Multiaddr, Net, NetConfig};
 use reknit_store::{Options, RedbStore};
 use reknit_types::DeviceKey;
@@ -32,6 +33,7 @@ pub struct PeerBuilder {
     network: Reach,
     durability: Durability,
     clock_offset_ms: i64,
+    journal: Option<(PathBuf, JournalOptions)>,
 }
 
 /// Whom a peer can reach.
@@ -53,6 +55,7 @@ impl PeerBuilder {
             network: Reach::Everyone,
             durability: Durability::Durable,
             clock_offset_ms: 0,
+            journal: None,
         }
     }
 
@@ -114,10 +117,23 @@ impl PeerBuilder {
         self
     }
 
+    /// Keeps a journal of all that the peer is fed in `file`, for a simulator to do it again: what stalls in the field
+    /// becomes a test. It is for this user alone to read and holds **secrets**, unless it is redacted; see
+    /// [`JournalOptions`].
+    ///
+    /// What is in `file` already becomes `file.before`. A journal that can no longer be written is given up with a
+    /// warning, and the peer goes on.
+    #[must_use]
+    pub fn journal(mut self, file: impl Into<PathBuf>, options: JournalOptions) -> Self {
+        self.journal = Some((file.into(), options));
+        self
+    }
+
     /// Starts the peer. Must be called within a tokio runtime, which then carries its network.
     ///
     /// # Errors
-    /// [`Error::StoreInUse`], [`Error::StoreTooNew`] and [`Error::Open`] for the store, [`Error::Net`] for the network.
+    /// [`Error::StoreInUse`], [`Error::StoreTooNew`] and [`Error::Open`] for the store, [`Error::Net`] for the network,
+    /// [`Error::Journal`] for the journal.
     pub async fn start(self) -> Result<Peer, Error> {
         let store = self.open_store()?;
         self.start_on(store).await
@@ -126,7 +142,7 @@ impl PeerBuilder {
     async fn start_on(self, mut store: Box<dyn Store>) -> Result<Peer, Error> {
         let (device, device_name) = identify(&mut *store, self.device_name.as_deref())?;
         let config = Config { device: device.clone(), device_name: device_name.clone(), rng: fresh_rng() };
-        let engine = Engine::open(config, &*store)?;
+        let engine = Recorded::open(config, &*store, self.journal.as_ref())?;
         let (net, events) = match self.net_config(&device) {
             Some(config) => Net::start(config).await.map(|(net, events)| (Some(net), Some(events)))?,
             None => (None, None),

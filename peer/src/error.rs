@@ -57,6 +57,14 @@ pub enum Error {
     /// The network failed.
     #[error(transparent)]
     Net(#[from] NetError),
+    /// The journal could not be begun.
+    #[error("the journal {} cannot be written: {cause}; choose another file, or start without a journal", path.display())]
+    Journal {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        cause: std::io::Error,
+    },
     /// The peer was started without a network.
     #[error("this peer runs offline: start it with a network for this")]
     Offline,

@@ -6,10 +6,11 @@
 use crate::core::{Core, Task};
 use crate::error::Error;
 use crate::events::{PeerEvent, space_id};
+use crate::journal::Recorded;
 use crate::streams::Streams;
 use data_encoding::BASE32_NOPAD;
 use reknit_engine::store::{Batch, Durability, Reads, Store, StoreError, Table};
-use reknit_engine::{Commits, Effects, Engine, EngineError, Input, Ledger, Notice, Output};
+use reknit_engine::{Commits, Effects, EngineError, Input, Ledger, Notice, Output};
 use reknit_net::Multiaddr;
 use reknit_types::{DeviceId, Writer};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -19,7 +20,7 @@ use tokio::time::{Instant, sleep_until};
 
 /// The runtime's own state.
 pub(crate) struct Runtime {
-    pub(crate) engine: Engine,
+    pub(crate) engine: Recorded,
     pub(crate) core: Arc<Core>,
     pub(crate) inbox: mpsc::Receiver<Task>,
     pub(crate) streams: Streams,
@@ -63,7 +64,8 @@ impl Runtime {
                 Some(tasks) => tasks,
                 None => break Ok(()),
             };
-            if let Err(error) = self.round(tasks) {
+            if let Err(error) = self.round(tasks).and_then(|()| self.begin_journal_anew()) {
+                self.engine.note_failed(&error);
                 break Err(error);
             }
         };
@@ -144,7 +146,29 @@ impl Runtime {
             self.engine.settle(now_ms, reads, &mut effects)?;
         }
         effects.batch.append(std::mem::take(&mut answers.batch));
-        self.commit_and_release(effects)
+        self.commit_and_release(effects)?;
+        self.engine.write_journal();
+        Ok(())
+    }
+
+    /// When the journal is full, the next file begins with an image of the store, and with an engine that knows no more
+    /// than the store: sessions end and begin anew.
+    fn begin_journal_anew(&mut self) -> Result<(), EngineError> {
+        if !self.engine.is_journal_full() {
+            return Ok(());
+        }
+        let now_ms = self.core.clock.now_ms();
+        let mut effects = Effects::default();
+        let next = {
+            let store = self.core.store.read().unwrap_or_else(PoisonError::into_inner);
+            self.engine.retire(now_ms, &**store, &mut effects)?
+        };
+        self.commit_and_release(effects)?;
+        let inputs = {
+            let store = self.core.store.read().unwrap_or_else(PoisonError::into_inner);
+            self.engine.replace(next, &**store)?
+        };
+        self.round(inputs.into_iter().map(Task::Input).collect())
     }
 
     /// Releases what follows once it is committed.

@@ -44,6 +44,7 @@ pub mod outcome;
 mod peer;
 pub mod people;
 mod prepared;
+pub mod replay;
 pub mod report;
 pub mod results;
 mod run;

@@ -114,6 +114,15 @@ pub(crate) struct UpArgs {
     /// When a write counts as done
     #[arg(long, default_value = "durable")]
     pub(crate) durability: DurabilityArg,
+    /// Keep a journal of what this peer is fed in FILE, for `reknit-sim replay FILE`; it holds secrets
+    #[arg(long, value_name = "FILE")]
+    pub(crate) journal: Option<PathBuf>,
+    /// How much of the journal to keep
+    #[arg(long, value_name = "BYTES", default_value_t = reknit::JournalOptions::default().bytes, requires = "journal")]
+    pub(crate) journal_bytes: u64,
+    /// Leave keys, names and all that is written out of the journal: it can then be read, not replayed
+    #[arg(long, requires = "journal")]
+    pub(crate) journal_redact: bool,
     /// Shift this peer's clock, to see what a wrong one does
     #[arg(
         long,
@@ -123,6 +132,15 @@ pub(crate) struct UpArgs {
         env = "REKNIT_CLOCK_OFFSET_MS"
     )]
     pub(crate) clock_offset_ms: i64,
+}
+
+impl UpArgs {
+    /// Where to keep a journal, and what it holds.
+    pub(crate) fn journal(&self) -> Option<(PathBuf, reknit::JournalOptions)> {
+        let options = reknit::JournalOptions::default().bytes(self.journal_bytes);
+        let options = if self.journal_redact { options.redacted() } else { options };
+        self.journal.clone().map(|file| (file, options))
+    }
 }
 
 /// When a write counts as done.

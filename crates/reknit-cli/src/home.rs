@@ -1,7 +1,7 @@
 //! The home directory of a peer on this device: its store, its configuration, its socket.
 
 use crate::exit::{Exit, Failure};
-use reknit::{Durability, Multiaddr, Peer};
+use reknit::{Durability, JournalOptions, Multiaddr, Peer};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, DirBuilder, Permissions};
 use std::io::ErrorKind;
@@ -43,11 +43,13 @@ pub(crate) struct Start {
     pub(crate) mdns: bool,
     pub(crate) durability: Durability,
     pub(crate) clock_offset_ms: i64,
+    pub(crate) journal: Option<(PathBuf, JournalOptions)>,
 }
 
 impl Start {
     pub(crate) fn new(config: Config, reach: Reach) -> Self {
-        Self { reach, config, mdns: true, durability: Durability::Durable, clock_offset_ms: 0 }
+        let durability = Durability::Durable;
+        Self { reach, config, mdns: true, durability, clock_offset_ms: 0, journal: None }
     }
 }
 
@@ -143,6 +145,9 @@ impl Home {
         };
         if !start.config.listen.is_empty() {
             builder = builder.listen(addresses(&start.config.listen)?);
+        }
+        if let Some((file, options)) = &start.journal {
+            builder = builder.journal(file, *options);
         }
         let peer = builder.start().await.map_err(|error| self.explain(error))?;
         self.protect_store()?;

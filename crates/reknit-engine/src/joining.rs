@@ -12,8 +12,8 @@ use reknit_types::{DeviceId, EventId, Reader, Signature, Writer};
 /// Who waits to be a member.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Join {
-    space: SpaceNo,
-    request: RequestId,
+    pub(crate) space: SpaceNo,
+    pub(crate) request: RequestId,
     pub(crate) since_ms: u64,
 }
 

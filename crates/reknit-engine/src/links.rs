@@ -84,6 +84,15 @@ impl LinkTable {
         self.last += 2;
         LinkId(self.last)
     }
+
+    pub(crate) fn last(&self) -> u64 {
+        self.last
+    }
+
+    /// Names up to this one are taken.
+    pub(crate) fn skip_to(&mut self, last: u64) {
+        self.last = self.last.max(last);
+    }
 }
 
 impl Links {

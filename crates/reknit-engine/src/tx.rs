@@ -5,9 +5,11 @@
 
 mod entity;
 mod field;
+mod ran;
 
 pub use entity::EntityMut;
 pub use field::{DocumentMut, TextMut};
+pub(crate) use ran::{Ran, fits};
 
 use crate::apply::Budget;
 use crate::cells::{CellSource, OpenField};
@@ -208,6 +210,12 @@ fn overrules(op: &Op) -> Option<Option<Name>> {
 impl TxState {
     /// Ends the transaction: what it did, and the fields it opened.
     pub(crate) fn finish(mut self) -> (Transaction, BTreeMap<CellKey, OpenField>) {
+        self.take_deltas();
+        (Transaction { edits: self.edits }, self.fields)
+    }
+
+    /// Texts and documents give their deltas away. Nothing is edited after that.
+    fn take_deltas(&mut self) {
         for (key, field) in &mut self.fields {
             let Some(delta) = field.live.take_delta() else { continue };
             if let Some(at) = self.places.get(&key.row) {
@@ -215,7 +223,6 @@ impl TxState {
             }
         }
         self.edits.retain(|edit| !edit.ops.is_empty());
-        (Transaction { edits: self.edits }, self.fields)
     }
 }
 

@@ -22,6 +22,7 @@ pub(super) async fn run(context: &Context, args: UpArgs) -> Result<(), Failure> 
     let home = &context.home;
     home.must_exist()?;
     refuse_second(context).await?;
+    let journal = args.journal();
     let mut config = home.config()?;
     if !args.listen.is_empty() {
         config.listen = args.listen;
@@ -31,6 +32,7 @@ pub(super) async fn run(context: &Context, args: UpArgs) -> Result<(), Failure> 
     start.mdns = !args.no_mdns;
     start.durability = args.durability.into();
     start.clock_offset_ms = args.clock_offset_ms;
+    start.journal = journal;
     let peer = home.start(&start).await?;
     let host = Arc::new(Host::new(peer.clone(), home.store()));
     let happenings = Box::pin(Happenings {}.follow(&host)?);

@@ -72,7 +72,13 @@ impl Home {
 
     /// Runs the peer, and returns once it answers.
     pub(crate) fn up(&self) -> Running {
-        let mut child = self.command(&["up", "--json", "--no-mdns"]).stdout(Stdio::piped()).spawn().unwrap();
+        self.up_with(&[])
+    }
+
+    /// As [`Self::up`], with more options.
+    pub(crate) fn up_with(&self, options: &[&str]) -> Running {
+        let mut command = self.command(&["up", "--json", "--no-mdns"]);
+        let mut child = command.args(options).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let first: Json = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
         assert_eq!(first["code"], "up");

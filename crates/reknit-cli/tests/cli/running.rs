@@ -30,6 +30,19 @@ fn commands_speak_with_the_running_peer_and_a_killed_one_leaves_no_trace() {
 }
 
 #[test]
+fn a_peer_keeps_a_journal_when_told_to() {
+    let home = Home::with_space("laptop");
+    let journal = home.dir.path().join("journal");
+    let up = home.up_with(&["--journal", journal.to_str().unwrap(), "--journal-redact"]);
+    home.put(&["songs", "title=Blue"]);
+    drop(up);
+    let bytes = fs::read(&journal).unwrap();
+    assert!(bytes.starts_with(b"reknit journal\n") && !bytes.windows(4).any(|window| window == b"Blue"));
+    assert_eq!(fs::metadata(&journal).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(home.fails(&["up", "--journal-redact"]).0, 2);
+}
+
+#[test]
 fn a_peer_that_is_asked_to_end_takes_its_socket_along() {
     let home = Home::with_space("laptop");
     let mut up = home.up();

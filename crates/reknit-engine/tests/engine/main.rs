@@ -6,6 +6,7 @@ mod checked;
 mod faults;
 mod forged;
 mod joining;
+mod journal;
 mod merging;
 mod size;
 mod slow;

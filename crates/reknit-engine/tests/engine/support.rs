@@ -8,10 +8,11 @@ mod streams;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 use reknit_access::Role;
-use reknit_engine::store::{Durability, MemoryStore, Store};
+use reknit_engine::journal::{Opening, Recorder};
+use reknit_engine::store::{Durability, MemoryStore, Store, View};
 use reknit_engine::{
-    Config, Effects, Engine, EngineError, Input, LinkContext, LinkId, Notice, Output, Reply, RequestId,
-    SpaceInfo, SpaceNo,
+    Config, Effects, Engine, EngineError, Input, LinkContext, LinkId, Notice, Numbers, Output, Reply,
+    RequestId, SpaceInfo, SpaceNo,
 };
 use reknit_types::{DeviceId, DeviceKey, Dot, EventId, Name};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -44,6 +45,11 @@ pub(crate) struct Peer {
     pub(crate) spaces: BTreeMap<SpaceNo, Arc<SpaceInfo>>,
     /// Events admitted since it started.
     pub(crate) admitted: BTreeSet<EventId>,
+    /// What it was fed since it started.
+    pub(crate) journal: Vec<u8>,
+    recorder: Recorder,
+    /// A redacted journal, if one is kept.
+    pub(crate) story: Option<(Recorder, Vec<u8>)>,
     replies: BTreeMap<RequestId, Result<Reply, EngineError>>,
     contexts: BTreeMap<LinkId, LinkContext>,
     next_request: u64,
@@ -116,8 +122,14 @@ impl World {
             device_name: format!("device {}", key.id().short()),
             rng: ChaCha20Rng::seed_from_u64(seed),
         };
+        let mut recorder = Recorder::new(&Opening::new(&config, Numbers::default()));
+        let mut journal = recorder.take_bytes();
+        recorder.image(&store, &mut |bytes| journal.extend_from_slice(bytes)).unwrap();
         let engine = Engine::open(config, &store).unwrap();
         Peer {
+            journal,
+            recorder,
+            story: None,
             store,
             engine,
             key,
@@ -137,6 +149,25 @@ impl World {
     pub(crate) fn restart(&mut self, at: usize) {
         let store = self.peers[at].store.clone();
         self.restart_with(at, store);
+    }
+
+    /// Another engine takes the place of a peer's, and begins another journal; the one before is returned.
+    pub(crate) fn replace_engine(&mut self, at: usize) -> Vec<u8> {
+        let now_ms = self.clock(at);
+        let peer = &mut self.peers[at];
+        let mut effects = Effects::default();
+        let next = peer.engine.retire(now_ms, &peer.store, &mut effects).unwrap();
+        peer.recorder.note_ended();
+        peer.journal.extend(peer.recorder.take_bytes());
+        let mut recorder = Recorder::new(&Opening::new(&next.config, next.numbers));
+        let mut journal = recorder.take_bytes();
+        recorder.image(&peer.store, &mut |bytes| journal.extend_from_slice(bytes)).unwrap();
+        peer.engine = Engine::open_after(next.numbers, next.config, &peer.store).unwrap();
+        peer.recorder = recorder;
+        let before = std::mem::replace(&mut peer.journal, journal);
+        effects.outputs.into_iter().for_each(|output| self.carry_out(at, output));
+        self.round(at, next.inputs);
+        before
     }
 
     /// As [`Self::restart`], over another store: a backup.
@@ -225,9 +256,21 @@ impl World {
             let peer = &mut self.peers[at];
             let mut effects = Effects::default();
             while let Some(input) = inputs.next_if(|_| !peer.engine.is_full(&effects)) {
+                let mut input = peer.recorder.note(now_ms, input);
+                if let Some((story, _)) = &mut peer.story {
+                    input = story.note(now_ms, input);
+                }
                 peer.engine.handle(now_ms, input, &peer.store, &mut effects).unwrap();
+                peer.recorder.note_handled(&peer.engine);
             }
             peer.engine.settle(now_ms, &peer.store, &mut effects).unwrap();
+            peer.recorder.note_settled(now_ms, (&peer.engine, &peer.store), &effects).unwrap();
+            peer.journal.extend(peer.recorder.take_bytes());
+            if let Some((story, bytes)) = &mut peer.story {
+                let view = View::new(&peer.store, &effects.batch);
+                story.note_settled(now_ms, (&peer.engine, &view), &effects).unwrap();
+                bytes.extend(story.take_bytes());
+            }
             self.largest_batch = self.largest_batch.max(effects.batch.bytes());
             peer.store.commit(std::mem::take(&mut effects.batch), Durability::Durable).unwrap();
             let outputs = std::mem::take(&mut effects.outputs);

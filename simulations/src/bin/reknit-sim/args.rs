@@ -28,6 +28,11 @@ pub(crate) enum Command {
     },
     /// Says what changed between two results of `run --json`, over the seeds that both have.
     Compare(CompareArgs),
+    /// Does again what a peer's journal tells, and compares bit for bit: then says how its spaces stand, and why.
+    Replay {
+        /// What `reknit up --journal FILE` wrote.
+        file: PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]

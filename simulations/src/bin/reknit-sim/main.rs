@@ -3,7 +3,8 @@
 //! What a scenario does and what must hold is the business of the crate `reknit_sim`; here are threads, real time, files
 //! and the terminal.
 //!
-//! It ends with 0 if all is well; with 1 if a rule was broken, or if `compare` found what it was told to fail on; and with 2
+//! It ends with 0 if all is well; with 1 if a rule was broken, if `compare` found what it was told to fail on, or if a
+//! replay came to something else; and with 2
 //! if it could not do what it was asked to, be it a misspelt option, a scenario with a mistake, or a file.
 
 mod args;
@@ -22,6 +23,7 @@ mod table;
 use args::{Cli, Command};
 use clap::Parser;
 use screen::Screen;
+use std::path::Path;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
         Command::List => list(),
         Command::Show { name } => show(name),
         Command::Compare(args) => compare::compare(args),
+        Command::Replay { file } => replay(file),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
@@ -50,6 +53,12 @@ fn list() -> anyhow::Result<bool> {
     }
     Screen::Output.say(&table.to_string());
     Ok(true)
+}
+
+fn replay(file: &Path) -> anyhow::Result<bool> {
+    let replayed = reknit_sim::replay::replay(file)?;
+    Screen::Output.say(reknit_sim::replay::report(&replayed).trim_end());
+    Ok(replayed.is_equal())
 }
 
 fn show(name: &str) -> anyhow::Result<bool> {

@@ -120,7 +120,7 @@ impl World {
         2_000 + lacking(a, b) + lacking(b, a)
     }
 
-    fn events(&self, at: usize) -> Vec<VerifiedEvent> {
+    pub(crate) fn events(&self, at: usize) -> Vec<VerifiedEvent> {
         let info = &self.peers[at].spaces[&HOME];
         read::newest_events(&self.peers[at].store, info, usize::MAX).unwrap()
     }

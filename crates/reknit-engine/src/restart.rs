@@ -1,0 +1,81 @@
+//! An engine in the place of another one, over the same store: as if the peer had been stopped and started.
+
+use crate::effects::{Effects, Input};
+use crate::engine::{Config, Engine, Turn};
+use crate::error::EngineError;
+use crate::layout::SpaceNo;
+use crate::store::Reads;
+use reknit_sync::CloseReason;
+
+/// Numbers that an engine has given out. Whoever takes its place in the same process gives none of them again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Numbers {
+    /// The last name of a stream.
+    pub(crate) links: u64,
+    /// The last number of a space.
+    pub(crate) spaces: u32,
+}
+
+/// What takes the place of an engine.
+pub struct Successor {
+    /// To open it with: chance goes on where it was.
+    pub config: Config,
+    /// Numbers that are taken.
+    pub numbers: Numbers,
+    /// To feed it first: who is connected, and who waits to be a member.
+    pub inputs: Vec<Input>,
+}
+
+impl Engine {
+    /// As [`Engine::open`], in the place of an engine that gave out `numbers`.
+    ///
+    /// # Errors
+    /// As for [`Engine::open`].
+    pub fn open_after(numbers: Numbers, config: Config, reads: &dyn Reads) -> Result<Self, EngineError> {
+        let mut engine = Self::open(config, reads)?;
+        engine.table.skip_to(numbers.links);
+        engine.skip_spaces(numbers.spaces);
+        Ok(engine)
+    }
+
+    /// Ends every session, and tells what another engine needs to take the place of this one. Between rounds only; what
+    /// is in `effects` is released before the other one handles anything. This one is of no use afterwards.
+    ///
+    /// # Errors
+    /// As for [`Engine::handle`].
+    pub fn retire(
+        &mut self,
+        now_ms: u64,
+        reads: &dyn Reads,
+        effects: &mut Effects,
+    ) -> Result<Successor, EngineError> {
+        let mut turn = Turn { now_ms, reads, effects };
+        for no in self.space_numbers() {
+            let devices: Vec<_> = self.space(no)?.links.by_device.keys().copied().collect();
+            for device in devices {
+                self.end_link(&mut turn, no, device, CloseReason::Leaving)?;
+            }
+        }
+        let connected = self.connected.keys().map(|device| Input::Connected { device: *device });
+        let mut inputs: Vec<Input> = connected.collect();
+        for (request, no) in self.waiting_joins() {
+            if let Some(ticket) = &self.space(no)?.ticket {
+                inputs.push(Input::Join { request, ticket: Box::new(ticket.clone()) });
+            }
+        }
+        let config = Config {
+            device: (*self.device).clone(),
+            device_name: self.device_name.clone(),
+            rng: self.rng.clone(),
+        };
+        Ok(Successor { config, numbers: self.numbers(), inputs })
+    }
+
+    fn numbers(&self) -> Numbers {
+        Numbers { links: self.table.last(), spaces: self.last_space() }
+    }
+
+    fn waiting_joins(&self) -> Vec<(crate::effects::RequestId, SpaceNo)> {
+        self.joins.iter().map(|join| (join.request, join.space)).collect()
+    }
+}
