@@ -261,8 +261,9 @@ impl View {
 /// How often to look whether peers are equal.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 const BESET_WAIT: Duration = Duration::from_secs(5);
-/// Receipts follow a moment of quiet, once connections that died unnoticed are found dead.
-const RECEIPTS_WAIT: Duration = Duration::from_secs(30);
+/// Receipts follow a moment of quiet, once connections that died unnoticed are found dead, and what was queued while links
+/// were slow has come.
+const RECEIPTS_WAIT: Duration = Duration::from_secs(120);
 const LOOK_FOR_RECEIPTS_EVERY: Duration = Duration::from_millis(500);
 
 /// A duration as a number of seconds.

@@ -65,8 +65,11 @@ pub struct World {
 #[derive(Clone)]
 pub(crate) struct Invariant {
     pub(crate) rule: &'static str,
-    pub(crate) holds: Rc<dyn Fn(&World, PeerNo) -> Result<(), String>>,
+    pub(crate) holds: Rc<Holds>,
 }
+
+/// Says what does not hold at a peer.
+type Holds = dyn Fn(&World, PeerNo) -> Result<(), String>;
 
 impl fmt::Debug for Invariant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
