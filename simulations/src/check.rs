@@ -76,7 +76,9 @@ impl Checks {
     /// outsider does not know the members while it joins: it serves whoever names the space.
     pub(crate) fn on_served(&mut self, from: PeerNo, to: PeerNo) {
         if self.outsiders.contains(&to) && from < to && !self.is_hostile(from) {
-            self.broke("outsiders-get-nothing", || format!("{from} gives events to {to}, which is no member"));
+            self.broke("outsiders-get-nothing", || {
+                format!("{from} gives events to {to}, which is no member")
+            });
         }
     }
 
