@@ -14,11 +14,12 @@ use crate::people::{Work, entity_id};
 use crate::world::{HOME, Violation};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
-use reknit_engine::{Committed, RequestId, read};
+use reknit_engine::store::StoreError;
+use reknit_engine::{Committed, EngineError, RequestId, read};
 use reknit_sync::Message;
-use reknit_sync::limits::{ANNOUNCE_BYTES_MAX, MESSAGE_BYTES_MAX};
-use reknit_types::limits::PARENTS_MAX;
-use reknit_types::{Dot, EntityId, EventId, VerifiedEvent};
+use reknit_sync::limits::{ANNOUNCE_BYTES_MAX, CREDIT_WINDOW_BYTES, MESSAGE_BYTES_MAX};
+use reknit_types::limits::{PARENTS_MAX, STAMP_LEAD_MS_MAX};
+use reknit_types::{DeviceId, Dot, EntityId, EventId, VerifiedEvent};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -27,6 +28,12 @@ pub(crate) struct Checks {
     broken: Option<(&'static str, String)>,
     /// Causes of every event that travelled.
     causes: BTreeMap<EventId, Vec<EventId>>,
+    /// Devices that may not fork their own chains: honest, and their disk neither went back in time nor was copied.
+    constant: BTreeSet<DeviceId>,
+    /// Those who have no right to any event.
+    outsiders: BTreeSet<PeerNo>,
+    /// What others were sent under each number of a chain.
+    sent: BTreeMap<(DeviceId, u64), EventId>,
     peers: Vec<Watch>,
     /// The sequences that devices wrote whose disks are not what they left.
     forked: BTreeSet<EntityId>,
@@ -45,6 +52,8 @@ struct Watch {
     fresh: bool,
     /// Its disk is not what it left: an older image, a copy, or damaged. What it acknowledged may be gone.
     tampered: bool,
+    /// A bit on its disk is wrong.
+    damaged: bool,
     /// It lies: nothing that it says of itself is believed.
     hostile: bool,
     promises: promises::Promises,
@@ -52,19 +61,29 @@ struct Watch {
 
 impl Checks {
     pub(crate) fn new(chance: &Chance) -> Self {
-        let rng = chance.stream("checks", 0);
-        Self {
-            broken: None,
-            causes: BTreeMap::new(),
-            peers: vec![],
-            forked: BTreeSet::new(),
-            roll: members::Roll::default(),
-            rng,
-        }
+        let forked = BTreeSet::new();
+        let (causes, sent, roll) = (BTreeMap::new(), BTreeMap::new(), members::Roll::default());
+        let (constant, outsiders, rng) = (BTreeSet::new(), BTreeSet::new(), chance.stream("checks", 0));
+        Self { broken: None, causes, constant, outsiders, sent, peers: vec![], forked, roll, rng }
     }
 
-    pub(crate) fn add_peer(&mut self) {
+    pub(crate) fn add_peer(&mut self, device: DeviceId) {
         self.peers.push(Watch::default());
+        self.constant.insert(device);
+    }
+
+    pub(crate) fn on_outsider(&mut self, peer: PeerNo) {
+        self.outsiders.insert(peer);
+    }
+
+    /// Members give events to members only, and to who proves to hold an invite. A device that came later than the
+    /// outsider does not know the members while it joins: it serves whoever names the space.
+    pub(crate) fn on_served(&mut self, from: PeerNo, to: PeerNo) {
+        if self.outsiders.contains(&to) && from < to && !self.is_hostile(from) {
+            self.broke("outsiders-get-nothing", || {
+                format!("{from} gives events to {to}, which is no member")
+            });
+        }
     }
 
     /// The disk of a peer was changed behind its back: what it acknowledged may be gone.
@@ -119,6 +138,41 @@ impl Checks {
         }
     }
 
+    /// A frame is about to be sent, on top of so many bytes that no credit was given for.
+    pub(crate) fn on_frame(&mut self, peer: PeerNo, owed: u64) {
+        if owed >= CREDIT_WINDOW_BYTES && !self.is_hostile(peer) {
+            self.broke("within-credit", || {
+                format!("{peer} sends a frame on top of {owed} bytes without credit")
+            });
+        }
+    }
+
+    /// A peer has the receipt of another, and took in nothing in the same round: both had the same then.
+    pub(crate) fn on_receipt(&mut self, peer: PeerNo, receipt: [u8; 32], own: Option<[u8; 32]>) {
+        if own != Some(receipt) && !self.is_hostile(peer) {
+            self.broke("receipt-of-equals", || {
+                format!("{peer} takes the receipt {:x?} for one of what it has: {own:x?}", &receipt)
+            });
+        }
+    }
+
+    /// A peer failed. Disks lose and refuse, but what is read back from one that was not tampered with is what was written.
+    pub(crate) fn on_failed(&mut self, peer: PeerNo, error: &EngineError) {
+        let damaged = matches!(
+            error,
+            EngineError::Damaged(_)
+                | EngineError::Store(StoreError::Corrupt { .. } | StoreError::TooLarge { .. })
+        );
+        if damaged && !self.peers[peer].damaged {
+            self.broke("undamaged", || format!("{peer} stops: {error}"));
+        }
+    }
+
+    /// What is on the disk of a peer is wrong from now on, and may be found to be.
+    pub(crate) fn on_damaged(&mut self, peer: PeerNo) {
+        self.peers[peer].damaged = true;
+    }
+
     pub(crate) fn on_published(&mut self, peer: PeerNo, bytes: usize) {
         if bytes > ANNOUNCE_BYTES_MAX + SEAL_BYTES && !self.is_hostile(peer) {
             self.broke("bounded-announce", || format!("{peer} publishes {bytes} bytes"));
@@ -127,30 +181,58 @@ impl Checks {
 
     /// Events came to a peer; how many of them it had.
     pub(crate) fn on_events(&mut self, to: PeerNo, events: &[VerifiedEvent]) -> u64 {
-        let mut again = 0;
         for event in events {
-            let id = event.id();
-            again += u64::from(self.peers[to].committed.contains(&id));
-            if self.causes.contains_key(&id) {
-                continue;
-            }
-            let header = event.header();
-            if header.parents.len() > PARENTS_MAX {
-                self.broke("bounded-parents", || format!("{id:?} has {} parents", header.parents.len()));
-            }
-            let prev = header.prev.iter().copied();
-            let causes = prev.chain(header.parents.iter().copied()).collect();
-            self.causes.insert(id, causes);
+            self.learn(event);
+            self.forks_nothing(event.dot());
         }
-        again
+        let committed = &self.peers[to].committed;
+        events.iter().filter(|event| committed.contains(&event.id())).count() as u64
+    }
+
+    /// Notes what an event follows.
+    fn learn(&mut self, event: &VerifiedEvent) {
+        let (id, header) = (event.id(), event.header());
+        if self.causes.contains_key(&id) {
+            return;
+        }
+        if header.parents.len() > PARENTS_MAX {
+            self.broke("bounded-parents", || format!("{id:?} has {} parents", header.parents.len()));
+        }
+        let prev = header.prev.iter().copied();
+        self.causes.insert(id, prev.chain(header.parents.iter().copied()).collect());
+    }
+
+    /// No device sends two events under one number, whatever happens to its power and its processes.
+    fn forks_nothing(&mut self, dot: Dot) {
+        let earlier = *self.sent.entry((dot.author, dot.seq)).or_insert(dot.id);
+        if earlier != dot.id && self.constant.contains(&dot.author) {
+            self.broke("forks-nothing", || {
+                format!("{} sent {earlier:?} and then {dot:?} under one number", dot.author.short())
+            });
+        }
+    }
+
+    /// The disk of this device went back in time, or there are two of it, or it lies.
+    pub(crate) fn on_forked(&mut self, device: DeviceId) {
+        self.constant.remove(&device);
     }
 
     /// A subscriber is shown an event.
-    pub(crate) fn on_committed(&mut self, peer: PeerNo, committed: &Committed) {
+    pub(crate) fn on_committed(&mut self, peer: PeerNo, committed: &Committed, now_ms: u64) {
         let watch = &mut self.peers[peer];
         if committed.space != HOME || watch.hostile {
             return;
         }
+        let ahead_ms = committed.stamp.ms().saturating_sub(now_ms);
+        if ahead_ms > STAMP_LEAD_MS_MAX && !committed.local {
+            self.broke("not-from-the-future", || {
+                format!(
+                    "{peer} takes in {:?}, whose stamp is {ahead_ms} ms ahead of its clock",
+                    committed.event
+                )
+            });
+        }
+        let watch = &mut self.peers[peer];
         let id = committed.event.id;
         let fresh = watch.committed.insert(id);
         if watch.fresh {
@@ -177,8 +259,9 @@ impl Checks {
             });
         }
         let watch = &mut self.peers[peer];
-        watch.acknowledged.insert(dot);
-        watch.promises.on_acknowledged(request);
+        if watch.promises.on_acknowledged(request) {
+            watch.acknowledged.insert(dot);
+        }
     }
 
     /// After a round: what a peer that has just started has on its disk, and now and then whether an engine that is
@@ -207,7 +290,7 @@ impl Checks {
         let Some(reads) = peer.disk.reads() else { return };
         match read::newest_events(reads, space, usize::MAX) {
             Ok(events) => {
-                self.on_events(at, &events);
+                events.iter().for_each(|event| self.learn(event));
                 let there: BTreeSet<EventId> = events.iter().map(VerifiedEvent::id).collect();
                 self.lost(at, &there);
                 self.peers[at].committed = there;

@@ -67,6 +67,8 @@ pub(crate) struct Stream {
     pub(crate) links: [Option<reknit_engine::LinkId>; 2],
     /// Nothing overtakes within a stream.
     pub(crate) last_arrival: [Duration; 2],
+    /// Bytes of frames that each side has sent and was given no credit for yet.
+    pub(crate) owed: [u64; 2],
 }
 
 /// One device's attempts to reach another.
@@ -187,7 +189,7 @@ impl Network {
         self.last_stream += 1;
         let no = StreamNo(self.last_stream);
         let last_arrival = [Duration::ZERO; 2];
-        self.streams.insert(no, Stream { conn, links: [None, None], last_arrival });
+        self.streams.insert(no, Stream { conn, links: [None, None], last_arrival, owed: [0; 2] });
         no
     }
 

@@ -4,6 +4,7 @@ use crate::network::PeerNo;
 use crate::world::World;
 use rand::{Rng, RngExt};
 use rand_chacha::ChaCha8Rng;
+use reknit_engine::store::Durability;
 use reknit_engine::{Tx, TxError};
 use reknit_types::EntityId;
 use serde::{Deserialize, Serialize};
@@ -100,7 +101,7 @@ impl World {
             let other = (entity + 1 + rng.random_range(0..entities.max(2) - 1)) % entities.max(2);
             let number = self.checks.next_number(peer, work);
             let edit = Edit { work, entity, other, bytes: person.bytes, number, peer, draw: rng.next_u64() };
-            if let Some(request) = self.submit(peer, move |tx| edit.make(tx)) {
+            if let Some(request) = self.submit_for(peer, edit.durability(), move |tx| edit.make(tx)) {
                 self.checks.on_submitted(peer, request, &edit);
             }
         }
@@ -116,6 +117,11 @@ impl Person {
 }
 
 impl Edit {
+    /// Now and then a person does not wait for the disk.
+    pub(crate) fn durability(&self) -> Durability {
+        if self.draw >> 62 == 0 { Durability::Fast } else { Durability::Durable }
+    }
+
     /// The number of a write in a sequence.
     pub(crate) fn sequence(&self) -> Option<u64> {
         (self.work == Work::Sequence).then_some(self.number)

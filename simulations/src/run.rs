@@ -27,10 +27,23 @@ pub fn run(scenario: &Scenario, seed: u64) -> Outcome {
         world.beset(&scenario.enemies);
         world.pass(seconds(scenario.seconds)).map_err(AskError::from)
     });
-    let settled = ran.converge();
+    let settled = ran.converge().and_then(|settled| {
+        still_writes(&mut ran.world)?;
+        Ok(settled)
+    });
     // The last moment shows how it ended.
     ran.world.sample();
     outcome(scenario, seed, &ran, settled)
+}
+
+/// However it came to be, a space that is equal everywhere can be written to.
+fn still_writes(world: &mut World) -> Result<(), Violation> {
+    let Some(peer) = world.someone_honest() else { return Ok(()) };
+    let written = world.transact(peer, |tx| tx.create("afterwards")?.set("written", true).map(drop));
+    written.map(drop).map_err(|error| match error {
+        AskError::Violation(violation) => violation,
+        error => Violation { at: world.now(), rule: "writes-go-on", what: format!("{peer}: {error}") },
+    })
 }
 
 /// Everything that a scenario plans under a seed, in order.

@@ -259,9 +259,10 @@ impl World {
 
     fn install(&mut self, peer: Peer) {
         let no = self.peers.len();
+        let device = peer.id;
         self.peers.push(peer);
         self.network.add_peer();
-        self.checks.add_peer();
+        self.checks.add_peer(device);
         self.start(no);
     }
 

@@ -6,7 +6,7 @@ use crate::people::{ACCOUNTS, Edit, SEQUENCES, Work, entity_id};
 use crate::world::HOME;
 use reknit_crdt::FieldValue;
 use reknit_engine::read::{Entity, Page, entities};
-use reknit_engine::store::Reads;
+use reknit_engine::store::{Durability, Reads};
 use reknit_engine::{EngineError, RequestId};
 use reknit_types::{EntityId, Name, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,27 +16,38 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) struct Promises {
     last_number: u64,
     under_way: BTreeMap<RequestId, u64>,
-    /// The greatest number of the own sequence that was acknowledged.
+    /// What was asked for without waiting for the disk.
+    fast: BTreeSet<RequestId>,
+    /// The greatest number of the own sequence that was acknowledged, and the greatest that is on the disk for good.
     acknowledged: u64,
+    durable: u64,
     /// The greatest number seen in each sequence.
     seen: BTreeMap<EntityId, i64>,
 }
 
 impl Promises {
-    pub(super) fn on_acknowledged(&mut self, request: RequestId) {
+    /// A write was acknowledged; whether it is promised to survive.
+    pub(super) fn on_acknowledged(&mut self, request: RequestId) -> bool {
+        let durable = !self.fast.remove(&request);
         if let Some(number) = self.under_way.remove(&request) {
             self.acknowledged = self.acknowledged.max(number);
+            if durable {
+                self.durable = self.acknowledged;
+            }
         }
+        durable
     }
 
     /// Events of others may be gone, since they can be fetched again: what was seen of them is no promise.
     pub(super) fn on_restarted(&mut self) {
         self.seen.clear();
         self.under_way.clear();
+        self.fast.clear();
+        self.acknowledged = self.durable;
     }
 
     pub(super) fn on_tampered(&mut self) {
-        self.acknowledged = 0;
+        (self.acknowledged, self.durable) = (0, 0);
     }
 
     /// `forked` are the sequences of devices that came back from a backup: what they wrote before and after is concurrent, so
@@ -78,8 +89,12 @@ impl Checks {
     }
 
     pub(crate) fn on_submitted(&mut self, peer: PeerNo, request: RequestId, edit: &Edit) {
+        let promises = &mut self.peers[peer].promises;
         if let Some(number) = edit.sequence() {
-            self.peers[peer].promises.under_way.insert(request, number);
+            promises.under_way.insert(request, number);
+        }
+        if edit.durability() == Durability::Fast {
+            promises.fast.insert(request);
         }
     }
 

@@ -23,8 +23,17 @@ impl World {
         peer: PeerNo,
         run: impl FnOnce(&mut Tx<'_>) -> Result<(), TxError> + Send + 'static,
     ) -> Option<RequestId> {
-        let run: Run = Box::new(run);
-        let (space, durability) = (HOME, Durability::Durable);
+        self.submit_for(peer, Durability::Durable, run)
+    }
+
+    /// As [`World::submit`], for a person who waits for the disk or not.
+    pub(crate) fn submit_for(
+        &mut self,
+        peer: PeerNo,
+        durability: Durability,
+        run: impl FnOnce(&mut Tx<'_>) -> Result<(), TxError> + Send + 'static,
+    ) -> Option<RequestId> {
+        let (run, space): (Run, _) = (Box::new(run), HOME);
         self.begin(peer, |request| Input::Transact { request, space, run, durability })
     }
 
@@ -123,6 +132,12 @@ impl World {
     /// How far a peer is; `None` if it does not run, or does not have the space.
     pub fn glance(&self, peer: PeerNo) -> Option<Glance> {
         self.peers[peer].running()?.engine.glance(HOME)
+    }
+
+    /// A peer that runs and tells the truth.
+    pub(crate) fn someone_honest(&self) -> Option<PeerNo> {
+        (0..self.peers())
+            .find(|peer| self.peers[*peer].acts() && !self.checks.is_hostile(*peer) && !self.has_left(*peer))
     }
 
     /// Whether nobody waits for a peer any more.

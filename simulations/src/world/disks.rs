@@ -27,6 +27,7 @@ impl World {
             Action::MendDisk(_) => disk.mend(),
             Action::FlipBit(peer) => {
                 let flipped = disk.flip_bit();
+                self.checks.on_damaged(*peer);
                 self.trace.note(self.now, format_args!("{peer} has a wrong bit: {flipped:?}"));
             }
             Action::Backup(peer) => self.peers[*peer].backup = Some(disk.image()),
@@ -42,6 +43,7 @@ impl World {
         self.stop(peer, "restored from a backup", Crash::Process);
         disk.restore(&backup);
         self.checks.on_tampered(peer);
+        self.checks.on_forked(self.peers[peer].id);
     }
 
     /// Another device comes to be, with everything that this one has on its disk, its key included.
@@ -50,6 +52,7 @@ impl World {
         let copy = SimulatedDisk::from_image(self.disk_seed(no), &disk.image());
         let clone = Peer::new(self.peers[peer].key.clone(), Disk::Redb(copy, None));
         self.install(clone);
+        self.checks.on_forked(self.peers[peer].id);
         for other in self.network.wanted[peer].clone() {
             self.introduce(other, no);
         }

@@ -11,6 +11,7 @@ use crate::network::{Item, PeerNo, StreamNo};
 use crate::outcome::{Mark, MarkKind};
 use rand::RngExt;
 use rand::seq::IndexedRandom;
+use reknit_access::{INVITE_SEED_BYTES, InviteSecret};
 use reknit_engine::{Input, Notice, SpaceInfo, Why};
 use reknit_sync::{Announce, frame};
 use reknit_types::DeviceId;
@@ -36,11 +37,17 @@ impl World {
         }
     }
 
-    /// A device that knows where to find peers, and nothing of their space.
+    /// A device that knows where to find peers, and of their space a ticket without the secret of its invite.
     fn add_stranger(&mut self, others: &[PeerNo]) -> PeerNo {
         let stranger = self.add_peer();
         self.checks.on_hostile(stranger);
+        self.checks.on_forked(self.peers[stranger].id);
+        self.checks.on_outsider(stranger);
         others.iter().for_each(|other| self.introduce(*other, stranger));
+        if let Some(mut ticket) = self.ticket.clone() {
+            ticket.invite_secret = InviteSecret::from_seed([7; INVITE_SEED_BYTES]);
+            self.begin_join(stranger, &ticket);
+        }
         stranger
     }
 
@@ -52,6 +59,7 @@ impl World {
         self.trace.note(self.now, format_args!("{peer} turns hostile: {}", enemy.kind));
         self.mark(peer, format!("{peer} turns hostile: {}", enemy.kind));
         self.checks.on_hostile(peer);
+        self.checks.on_forked(self.peers[peer].id);
         let until = enemy.until.map(|until| self.now + seconds((until - enemy.from).max(0.0)));
         let rng = self.chance.stream("enemy", peer as u64);
         let mut hostile = Hostile::new(enemy, until, rng);

@@ -79,11 +79,17 @@ impl World {
         self.trace
             .note(now, format_args!("{peer} round: {inputs} in, {batch_bytes} B, {} out", outputs.len()));
         self.checks.on_round(peer, batch_bytes);
+        let receipts = receipts(&outputs);
         for output in outputs {
             self.release(peer, output);
         }
+        for receipt in receipts {
+            let own = self.glance(peer).map(|glance| glance.frontier_digest);
+            self.checks.on_receipt(peer, receipt, own);
+        }
         self.checks.after_round(peer, &self.peers[peer]);
         if let Some(error) = failed {
+            self.checks.on_failed(peer, &error);
             if self.peers[peer].disk.simulated().is_none() && !self.checks.is_hostile(peer) {
                 self.checks
                     .broke("keeps-running", || format!("{peer} fails without a disk that could: {error}"));
@@ -184,7 +190,8 @@ impl World {
             }
             Notice::Committed(committed) => {
                 self.traffic.delivered += u64::from(!committed.local);
-                self.checks.on_committed(peer, &committed);
+                let now_ms = self.peers[peer].clock.now_ms(self.now);
+                self.checks.on_committed(peer, &committed, now_ms);
             }
             Notice::Left { space } => {
                 if let Some(running) = self.peers[peer].running_mut() {
@@ -223,6 +230,19 @@ impl World {
         self.peers[peer].disk.crash(how);
         self.leave_connections(peer);
     }
+}
+
+/// The digests of receipts that a round gave rise to, if it took in nothing besides: what the peer has then is what it
+/// had when it got them.
+fn receipts(outputs: &[Output]) -> Vec<[u8; 32]> {
+    if outputs.iter().any(|output| matches!(output, Output::Notice(Notice::Committed(_)))) {
+        return vec![];
+    }
+    let receipt = |output: &Output| match output {
+        Output::Notice(Notice::Converged { space: HOME, receipt, .. }) => Some(receipt.digest),
+        _ => None,
+    };
+    outputs.iter().filter_map(receipt).collect()
 }
 
 /// What of a space's status must be the same for an engine that has just been opened.

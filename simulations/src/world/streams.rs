@@ -33,6 +33,15 @@ impl World {
     }
 
     pub(super) fn send(&mut self, peer: PeerNo, link: LinkId, message: &Message) {
+        if let Some((stream, side)) = self.stream_of(peer, link)
+            && let (Message::Events(frame), Some(open)) = (message, self.network.streams.get_mut(&stream))
+        {
+            self.checks.on_frame(peer, open.owed[side]);
+            open.owed[side] += frame.as_bytes().len() as u64;
+            if let Some(conn) = self.network.conns.get(&open.conn) {
+                self.checks.on_served(peer, conn.ends[1 - side]);
+            }
+        }
         for bytes in self.as_said(peer, message) {
             self.checks.on_sent(peer, message, bytes.len());
             if let Some((stream, side)) = self.stream_of(peer, link) {
@@ -170,6 +179,11 @@ impl World {
         if let Incoming::Events { events, .. } = &incoming {
             self.traffic.events += events.len() as u64;
             self.traffic.events_again += self.checks.on_events(to, events);
+        }
+        if let (Incoming::Message(Message::Credit(bytes)), Some(open)) =
+            (&incoming, self.network.streams.get_mut(&stream))
+        {
+            open.owed[side] = open.owed[side].saturating_sub(*bytes);
         }
         self.input(to, Input::Incoming { link, incoming });
     }

@@ -101,6 +101,7 @@ impl World {
         };
         self.install(Peer::new(self.peers[peer].key.clone(), disk));
         self.checks.on_hostile(twin);
+        self.checks.on_forked(self.peers[twin].id);
         for other in self.network.wanted[peer].clone() {
             self.introduce(other, twin);
         }
