@@ -8,7 +8,7 @@ use crate::joining::Join;
 use crate::layout::{CellKey, SpaceNo};
 use crate::links::LinkTable;
 use crate::space::SpaceState;
-use crate::status::{Glance, SpaceStatus, inspect};
+use crate::status::{Glance, inspect};
 use crate::store::{Batch, Durability, Reads, View};
 use crate::tx::{Tx, TxContext, TxState};
 use crate::write::Writing;
@@ -51,7 +51,7 @@ pub struct Engine {
     pending_bytes: usize,
     session_nonce: u64,
     /// Numbers up to this one are taken, or were.
-    last_space: u32,
+    pub(crate) last_space: u32,
 }
 
 impl Engine {
@@ -200,12 +200,6 @@ impl Engine {
         Some(Glance { events, heads, frontier_digest: space.frontier.digest() })
     }
 
-    /// How every space stands.
-    pub(crate) fn statuses(&self, now_ms: u64, reads: &dyn Reads) -> Result<Vec<SpaceStatus>, EngineError> {
-        let us = self.device.id();
-        self.spaces.values().map(|space| inspect(space, reads, us, &self.connected, now_ms)).collect()
-    }
-
     /// The device this engine acts for.
     pub fn device(&self) -> DeviceId {
         self.device.id()
@@ -222,15 +216,6 @@ impl Engine {
     /// Those who watch are told of the space once the round is settled.
     pub(crate) fn note_space_changed(&mut self, no: SpaceNo) {
         self.changed_spaces.insert(no);
-    }
-
-    pub(crate) fn last_space(&self) -> u32 {
-        self.last_space
-    }
-
-    /// Numbers up to this one are taken.
-    pub(crate) fn skip_spaces(&mut self, last: u32) {
-        self.last_space = self.last_space.max(last);
     }
 
     /// Forgets a space that is no longer in the store.

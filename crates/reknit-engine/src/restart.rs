@@ -34,7 +34,7 @@ impl Engine {
     pub fn open_after(numbers: Numbers, config: Config, reads: &dyn Reads) -> Result<Self, EngineError> {
         let mut engine = Self::open(config, reads)?;
         engine.table.skip_to(numbers.links);
-        engine.skip_spaces(numbers.spaces);
+        engine.last_space = engine.last_space.max(numbers.spaces);
         Ok(engine)
     }
 
@@ -72,7 +72,7 @@ impl Engine {
     }
 
     fn numbers(&self) -> Numbers {
-        Numbers { links: self.table.last(), spaces: self.last_space() }
+        Numbers { links: self.table.last(), spaces: self.last_space }
     }
 
     fn waiting_joins(&self) -> Vec<(crate::effects::RequestId, SpaceNo)> {

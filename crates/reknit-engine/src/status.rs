@@ -1,5 +1,6 @@
 //! How a space stands, and why two peers are not equal.
 
+use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::held;
 use crate::layout::{EVIDENCE_VOID, SpaceNo, fork_prefix, parse_fork_key, receipt_key};
@@ -124,6 +125,14 @@ pub struct Reason {
     pub text: String,
     /// How many events it concerns, as far as that is known.
     pub events: u64,
+}
+
+impl Engine {
+    /// How every space stands.
+    pub(crate) fn statuses(&self, now_ms: u64, reads: &dyn Reads) -> Result<Vec<SpaceStatus>, EngineError> {
+        let us = self.device.id();
+        self.spaces.values().map(|space| inspect(space, reads, us, &self.connected, now_ms)).collect()
+    }
 }
 
 /// How `space` stands.
