@@ -2,7 +2,7 @@
 //!
 //! A production engine runs on a hostile device as on any other, so that it gets as deep into a conversation as there
 //! is; what it says is changed on the way out. What no engine would say is put on its streams besides. Lies are told
-//! field by field, see [`lie`](self::lie).
+//! field by field, see `enemy/lie.rs`.
 
 pub(crate) mod forging;
 mod frames;
