@@ -38,6 +38,9 @@ const WORLD: &[(&str, &str)] = &[
     ("LazyLock", "a global"),
 ];
 
+/// The one global there is: working memory that no result depends on.
+const SCRATCH: (&str, &str) = ("crates/reknit-sync/src/frame/pack.rs", "thread_local!");
+
 #[test]
 fn pure_crates_hold_no_clock_chance_thread_or_io() {
     let mut found = Vec::new();
@@ -49,7 +52,8 @@ fn pure_crates_hold_no_clock_chance_thread_or_io() {
         for (number, line) in
             source.code().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//"))
         {
-            for (word, what) in WORLD.iter().filter(|(word, _)| has_word(line, word)) {
+            let is_scratch = |word: &str| (name.as_str(), word) == SCRATCH;
+            for (word, what) in WORLD.iter().filter(|(word, _)| has_word(line, word) && !is_scratch(word)) {
                 found.push(format!("{name}:{}: {word} is {what}", number + 1));
             }
             if is_static(line) {

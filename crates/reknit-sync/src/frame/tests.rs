@@ -284,6 +284,19 @@ fn a_body_that_claims_more_than_a_frame_holds_is_refused_before_it_is_unpacked()
 }
 
 #[test]
+fn what_was_compressed_before_leaves_no_trace_in_a_frame() {
+    let events = one_author(200, b"the same words in every event, as people write them");
+    let others = one_author(300, b"other words, some of which are the same");
+    let first = encode(&events).unwrap();
+    for _ in 0..20 {
+        assert_eq!(encode(&others).unwrap(), encode(&others).unwrap());
+        assert_eq!(encode(&events).unwrap(), first);
+    }
+    let alone = std::thread::spawn(move || encode(&events).unwrap()).join().unwrap();
+    assert_eq!(alone, first);
+}
+
+#[test]
 fn what_repeats_is_compressed() {
     let events = one_author(200, b"the same words in every event, as people write them");
     let frame = encode(&events).unwrap();
