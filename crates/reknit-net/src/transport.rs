@@ -57,7 +57,9 @@ fn noise_config(keypair: &Keypair) -> Result<noise::Config, NetError> {
 }
 
 fn quic_config(keypair: &Keypair) -> quic::Config {
-    let mut config = quic::Config::new(keypair);
+    // Looking for larger packets than 1,200 bytes sends ten kilobytes of probes on every new connection, and most
+    // connections of a mesh carry less than that.
+    let mut config = quic::Config::new(keypair).disable_path_mtu_discovery();
     config.handshake_timeout = limits::HANDSHAKE_TIMEOUT;
     config.max_idle_timeout = u32::try_from(limits::QUIC_IDLE_MAX.as_millis()).unwrap_or(u32::MAX);
     config.keep_alive_interval = limits::QUIC_KEEP_ALIVE;
