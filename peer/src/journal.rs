@@ -4,7 +4,7 @@ use crate::error::Error;
 use rand::TryRng;
 use rand::rngs::SysRng;
 use reknit_engine::journal::{Opening, Recorder};
-use reknit_engine::store::{Reads, View};
+use reknit_engine::store::{Batch, Reads, View};
 use reknit_engine::{Config, Effects, Engine, EngineError, Input, Numbers, Successor};
 use reknit_types::DeviceId;
 use std::ffi::OsString;
@@ -122,6 +122,12 @@ impl Recorded {
     /// As [`Engine::next_wakeup_ms`].
     pub(crate) fn next_wakeup_ms(&self) -> Option<u64> {
         self.engine.next_wakeup_ms()
+    }
+
+    /// As [`Engine::tidy`]. Journals end before it.
+    pub(crate) fn tidy(&mut self, reads: &dyn Reads) -> Result<Batch, EngineError> {
+        self.journal = None;
+        self.engine.tidy(reads)
     }
 
     /// Notes that the engine cannot go on.

@@ -70,10 +70,10 @@ impl Runtime {
             }
         };
         let flushed = self.flush();
-        if let Err(error) = outcome.and(flushed) {
-            self.core.fail(error.to_string());
+        match outcome.and(flushed) {
+            Ok(()) => self.tidy(),
+            Err(error) => self.core.fail(error.to_string()),
         }
-        self.tidy();
     }
 
     /// What came, and a tick when one is due: neither that nor the time to stop, which is `None`, waits for an inbox that
@@ -186,7 +186,10 @@ impl Runtime {
 
     /// Leaves a small file. That it could not be made smaller harms nothing.
     fn tidy(&mut self) {
-        if let Err(error) = self.core.store.write().unwrap_or_else(PoisonError::into_inner).tidy() {
+        let mut store = self.core.store.write().unwrap_or_else(PoisonError::into_inner);
+        let batch = self.engine.tidy(&**store);
+        let packed = batch.and_then(|batch| Ok(store.commit(batch, Durability::Durable)?));
+        if let Err(error) = packed.and_then(|()| Ok(store.tidy()?)) {
             tracing::debug!(%error, "the store was not tidied");
         }
     }

@@ -79,7 +79,7 @@ impl Register {
             return Ok(Self::default());
         }
         let mut reader = Reader::new(saved);
-        let stamp = Stamp::from_u128(u128::from_be_bytes(reader.array("stamp")?));
+        let stamp = Stamp::read(&mut reader)?;
         let event = reader.array("event id")?;
         let value = Value::decode(&mut reader)?;
         reader.finish()?;
@@ -105,7 +105,8 @@ impl Crdt for Register {
     fn save(&self) -> Vec<u8> {
         let Some(written) = &self.written else { return Vec::new() };
         let mut writer = Writer::new();
-        writer.raw(&written.stamp.to_u128().to_be_bytes()).raw(&written.event);
+        written.stamp.write(&mut writer);
+        writer.raw(&written.event);
         written.value.encode(&mut writer);
         writer.into_bytes()
     }

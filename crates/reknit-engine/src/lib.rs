@@ -56,6 +56,7 @@ mod row;
 mod set_back;
 mod space;
 mod status;
+mod stopping;
 pub mod store;
 mod tx;
 mod write;

@@ -176,30 +176,25 @@ impl Lifecycle {
         let stamp = |writer: &mut Writer, stamp: &Option<Stamp>| {
             writer.flag(stamp.is_some());
             if let Some(stamp) = stamp {
-                writer.raw(&stamp.to_u128().to_be_bytes());
+                stamp.write(writer);
             }
         };
         stamp(writer, &self.created);
         stamp(writer, &self.edited);
         writer.flag(self.verdict.is_some());
         if let Some(verdict) = &self.verdict {
-            writer
-                .raw(&verdict.stamp.to_u128().to_be_bytes())
-                .raw(verdict.event.as_bytes())
-                .flag(verdict.deleted);
+            verdict.stamp.write(writer);
+            writer.raw(verdict.event.as_bytes()).flag(verdict.deleted);
         }
     }
 
     fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let stamp = |reader: &mut Reader<'_>| -> Result<Stamp, DecodeError> {
-            Ok(Stamp::from_u128(u128::from_be_bytes(reader.array("stamp")?)))
-        };
         let optional = |reader: &mut Reader<'_>| -> Result<Option<Stamp>, DecodeError> {
-            if reader.flag("stamp")? { stamp(reader).map(Some) } else { Ok(None) }
+            if reader.flag("stamp")? { Stamp::read(reader).map(Some) } else { Ok(None) }
         };
         let (created, edited) = (optional(reader)?, optional(reader)?);
         let verdict = if reader.flag("verdict")? {
-            let (stamp, event) = (stamp(reader)?, EventId::decode(reader)?);
+            let (stamp, event) = (Stamp::read(reader)?, EventId::decode(reader)?);
             Some(Verdict { stamp, event, deleted: reader.flag("deleted")? })
         } else {
             None
@@ -208,9 +203,9 @@ impl Lifecycle {
     }
 }
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 3;
 /// Of a row whose cells have records of their own.
-const VERSION_APART: u8 = 2;
+const VERSION_APART: u8 = 4;
 
 #[cfg(test)]
 mod tests {

@@ -168,9 +168,24 @@ impl SpaceState {
         reads: &dyn Reads,
         batch: &mut Batch,
     ) -> Result<(), EngineError> {
-        if !self.log.is_packing_due(now_ms) {
-            return Ok(());
+        if self.log.is_packing_due(now_ms) { self.pack_some(reads, batch) } else { Ok(()) }
+    }
+
+    /// Packs the log as far as [`PACKS_AT_END_MAX`] goes. No session may be open, and none may begin.
+    pub(crate) fn pack_at_end(&mut self, reads: &dyn Reads, batch: &mut Batch) -> Result<(), EngineError> {
+        self.log.grow_old();
+        for _ in 0..PACKS_AT_END_MAX {
+            let before = self.log.packed();
+            self.pack_some(reads, batch)?;
+            if self.log.packed() == before {
+                break;
+            }
         }
+        self.put_state(batch);
+        Ok(())
+    }
+
+    fn pack_some(&mut self, reads: &dyn Reads, batch: &mut Batch) -> Result<(), EngineError> {
         let mut packed = Batch::new();
         let view = View::new(reads, batch);
         let reader = LogReader { reads: &view, space: self.no, id: self.id, keys: &*self.keys, live: None };
@@ -345,5 +360,7 @@ pub(crate) fn check_tips(value: &[u8]) -> Result<(), EngineError> {
 }
 
 const VERSION: u8 = 1;
+/// Records that the log is packed into when a peer stops: some ten thousand events.
+const PACKS_AT_END_MAX: usize = 64;
 /// More events than anybody writes: what adds to an index below it never overflows.
 const INDEX_MAX: u64 = 1 << 62;

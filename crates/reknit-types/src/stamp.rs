@@ -1,5 +1,6 @@
 //! Stamps: ULIDs used as a hybrid logical clock (Kulkarni et al., Logical Physical Clocks, 2014).
 
+use crate::codec::{DecodeError, Reader, Writer};
 use rand::Rng;
 use std::fmt;
 use ulid::Ulid;
@@ -49,6 +50,28 @@ impl Stamp {
     pub const fn from_u128(bits: u128) -> Self {
         Self(Ulid(bits))
     }
+
+    /// Appends the form in which stamps are stored: the time and what was drawn, 10 bytes, then the count as a varint, most
+    /// often one more.
+    pub fn write(self, writer: &mut Writer) {
+        let (drawn, count) = (self.0.0 >> COUNTER_BITS, self.0.0 & COUNTER_MAX);
+        writer.raw(&drawn.to_be_bytes()[size_of::<u128>() - DRAWN_BYTES..]).varint(count as u64);
+    }
+
+    /// Reads what [`Stamp::write`] appended.
+    ///
+    /// # Errors
+    /// [`DecodeError`] if the bytes end early or the count is out of range.
+    pub fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let mut drawn = [0; size_of::<u128>()];
+        drawn[size_of::<u128>() - DRAWN_BYTES..]
+            .copy_from_slice(&reader.array::<DRAWN_BYTES>("time of a stamp")?);
+        let count = u128::from(reader.varint("count of a stamp")?);
+        if count > COUNTER_MAX {
+            return Err(DecodeError::Invalid("count of a stamp"));
+        }
+        Ok(Self(Ulid((u128::from_be_bytes(drawn) << COUNTER_BITS) | count)))
+    }
 }
 
 impl fmt::Display for Stamp {
@@ -65,6 +88,9 @@ impl fmt::Debug for Stamp {
 
 /// The low bits of a fresh stamp's fraction are zero, and count the successors within its millisecond.
 pub(crate) const COUNTER_BITS: u32 = 48;
+const COUNTER_MAX: u128 = (1 << COUNTER_BITS) - 1;
+/// What lies above the count.
+const DRAWN_BYTES: usize = 10;
 const RANDOM_BITS: u32 = 80;
 const MS_MAX: u64 = (1 << 48) - 1;
 
@@ -83,6 +109,16 @@ mod tests {
             let next = Stamp::next(now, Some(parent), &mut ChaCha20Rng::seed_from_u64(seed));
             prop_assert!(next > parent);
             prop_assert!(next.ms() >= now);
+        }
+
+        #[test]
+        fn a_stored_stamp_reads_back(drawn in 0u128..1 << 80, count in prop_oneof![0u128..300, 0..=COUNTER_MAX]) {
+            let stamp = Stamp::from_u128((drawn << COUNTER_BITS) | count);
+            let mut writer = Writer::new();
+            stamp.write(&mut writer);
+            let bytes = writer.into_bytes();
+            prop_assert_eq!(Stamp::read(&mut Reader::new(&bytes)), Ok(stamp));
+            prop_assert!(count >= 128 || bytes.len() == 11);
         }
 
         #[test]

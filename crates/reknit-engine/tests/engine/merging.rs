@@ -269,6 +269,28 @@ fn a_long_history_is_packed_stays_readable_and_reaches_a_newcomer() {
     assert_eq!(events.len() as u64, world.status(0).events);
 }
 
+/// Events that were committed one by one; a log of such segments takes several times as many records.
+#[test]
+fn a_peer_that_stops_in_order_leaves_a_packed_log() {
+    let mut world = family(8, 1);
+    for _ in 0..2_000 {
+        edit(&mut world, 0);
+    }
+    let (events, before) = (world.status(0).events, world.count(0, Table::Log));
+    world.tidy(0);
+    let after = world.count(0, Table::Log);
+    assert!(after * 10 < before, "{before} segments before, {after} after");
+    let store = world.peers[0].store.clone();
+    world.restart_with(0, store);
+    assert_eq!(world.status(0).events, events);
+    edit(&mut world, 0);
+    let ticket = world.invite(0, reknit_access::Role::Writer, None);
+    let newcomer = world.add_peer();
+    world.connect(0, newcomer);
+    world.join(newcomer, &ticket).unwrap();
+    world.converge();
+}
+
 #[test]
 fn a_long_text_is_folded_and_reads_the_same_everywhere() {
     let mut world = family(7, 2);

@@ -147,8 +147,18 @@ impl World {
 
     /// The process of a peer dies and starts again over its store; its streams are gone.
     pub(crate) fn restart(&mut self, at: usize) {
+        if self.rng.next_u32().is_multiple_of(2) {
+            self.tidy(at);
+        }
         let store = self.peers[at].store.clone();
         self.restart_with(at, store);
+    }
+
+    /// A peer does what it does when it stops in order. Its engine is of no use afterwards.
+    pub(crate) fn tidy(&mut self, at: usize) {
+        let peer = &mut self.peers[at];
+        let batch = peer.engine.tidy(&peer.store).unwrap();
+        peer.store.commit(batch, Durability::Durable).unwrap();
     }
 
     /// Another engine takes the place of a peer's, and begins another journal; the one before is returned.
