@@ -1,22 +1,20 @@
 //! `reknit replay`: a recorded editing session, made again by real peers.
 //!
 //! Every transaction of the trace becomes one transaction of a peer, made on exactly the history that its author had
-//! seen. `plan` decides who meets whom and when; `stage` holds the peers and lets them.
+//! seen. A [`Plan`] says who meets whom and when; `stage` holds the peers and lets them.
 
-mod plan;
 mod report;
 mod stage;
-mod trace;
 
 use crate::args::ReplayArgs;
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, Total};
-use plan::{Plan, Step};
+use reknit_traces::{Plan, Step, Trace, TraceError};
 use report::Report;
 use stage::{Stage, Team};
+use std::io::ErrorKind;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
-use trace::Trace;
 
 /// Ends with an error if the text does not come out as recorded at every peer.
 pub(crate) async fn run(output: Output, args: ReplayArgs) -> Result<ExitCode, Failure> {
@@ -56,7 +54,7 @@ async fn follow_live(
     let bar = output.bar("replay", Total::Things(trace.transactions.len() as u64));
     let began = Instant::now();
     for step in &plan.steps {
-        if let Step::Write { author, transactions } = step {
+        if let Step::Write { author, transactions, .. } = step {
             stage.write(*author, trace, transactions, &bar).await?;
         }
     }
@@ -71,7 +69,7 @@ async fn act(output: Output, stage: &mut Stage, trace: &Trace, plan: &Plan) -> R
     let mut writing = Duration::ZERO;
     for step in &plan.steps {
         match step {
-            Step::Write { author, transactions } => {
+            Step::Write { author, transactions, .. } => {
                 let began = Instant::now();
                 stage.write(*author, trace, transactions, &bar).await?;
                 writing += began.elapsed();
@@ -81,4 +79,15 @@ async fn act(output: Output, stage: &mut Stage, trace: &Trace, plan: &Plan) -> R
     }
     bar.finish_and_clear();
     Ok(writing)
+}
+
+impl From<TraceError> for Failure {
+    fn from(error: TraceError) -> Self {
+        let exit = match &error {
+            TraceError::Unreadable { source, .. } if source.kind() == ErrorKind::NotFound => Exit::NotFound,
+            TraceError::Unreadable { .. } => Exit::Error,
+            _ => Exit::Usage,
+        };
+        Self::new(exit, error.to_string())
+    }
 }

@@ -27,9 +27,10 @@ const EDGES: &[(&str, &[&str])] = &[
     ),
     (
         "reknit-sim",
-        &["reknit-types", "reknit-crdt", "reknit-access", "reknit-sync", "reknit-engine", "reknit-store"],
+        &["reknit-types", "reknit-crdt", "reknit-access", "reknit-sync", "reknit-engine", "reknit-store", "reknit-traces"],
     ),
-    ("reknit-cli", &["reknit"]),
+    ("reknit-traces", &[]),
+    ("reknit-cli", &["reknit", "reknit-traces"]),
     ("reknit-bootstrap", &["reknit-types", "reknit-net"]),
 ];
 

@@ -1,13 +1,12 @@
 //! What a replay came to.
 
-use super::plan::Plan;
 use super::stage::Stage;
-use super::trace::Trace;
 use crate::clock::precise;
 use crate::exit::Failure;
 use crate::output::Page;
 use crate::table::Table;
 use indicatif::{HumanBytes, HumanCount};
+use reknit_traces::{Plan, Trace};
 use serde::Serialize;
 use std::time::Duration;
 

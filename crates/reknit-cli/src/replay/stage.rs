@@ -1,13 +1,12 @@
 //! The peers of a replay, all in this process, each with a store of its own, connected over loopback.
 
-use super::plan::Part;
-use super::trace::{Patch, Trace};
 use crate::clock::precise;
 use crate::exit::{Exit, Failure};
 use futures::StreamExt;
 use futures::stream::FuturesOrdered;
 use indicatif::ProgressBar;
 use reknit::{Durability, EntityId, Multiaddr, Peer, PeerEvent, Role, Space, Ticket};
+use reknit_traces::{Part, Patch, Trace};
 use std::path::{Path, PathBuf};
 use std::task::Poll;
 use std::time::Duration;

@@ -5,29 +5,45 @@
 //! *courier*, a peer that does not write: it meets the one author at that moment and the other one later. Where the
 //! authors can meet without learning too much, they do.
 
-use super::trace::Trace;
-use crate::exit::Failure;
+use crate::trace::{Trace, TraceError};
 use std::collections::BTreeMap;
 
 /// What to do, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Plan {
-    pub(super) couriers: usize,
-    pub(super) steps: Vec<Step>,
+pub struct Plan {
+    /// How many couriers there are.
+    pub couriers: usize,
+    /// In this order.
+    pub steps: Vec<Step>,
 }
 
+/// Something to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Step {
+pub enum Step {
     /// The author makes these transactions, one after the other, alone.
-    Write { author: usize, transactions: Vec<usize> },
+    Write {
+        /// The author's number.
+        author: usize,
+        /// Their places in the trace.
+        transactions: Vec<usize>,
+        /// How many transactions the author has seen by then, its own included.
+        seen: usize,
+    },
     /// Two are connected until they are equal.
-    Meet { one: Part, other: Part },
+    Meet {
+        /// One of them.
+        one: Part,
+        /// The other.
+        other: Part,
+    },
 }
 
-/// Somebody on the stage.
+/// Somebody who takes part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Part {
+pub enum Part {
+    /// An author, by number.
     Author(usize),
+    /// A courier, by number.
     Courier(usize),
 }
 
@@ -36,7 +52,10 @@ type Known = Vec<usize>;
 
 impl Plan {
     /// Plans a trace.
-    pub(super) fn of(trace: &Trace) -> Result<Self, Failure> {
+    ///
+    /// # Errors
+    /// [`TraceError::Forgetful`].
+    pub fn of(trace: &Trace) -> Result<Self, TraceError> {
         let seen = seen(trace)?;
         let mut planner = Planner::new(trace, &seen);
         for place in 0..trace.transactions.len() {
@@ -46,13 +65,14 @@ impl Plan {
         Ok(Self { couriers: planner.couriers.len(), steps: planner.steps })
     }
 
-    pub(super) fn meetings(&self) -> usize {
+    /// How often two meet.
+    pub fn meetings(&self) -> usize {
         self.steps.iter().filter(|step| matches!(step, Step::Meet { .. })).count()
     }
 }
 
 /// What each transaction's author had seen before it.
-fn seen(trace: &Trace) -> Result<Vec<Known>, Failure> {
+fn seen(trace: &Trace) -> Result<Vec<Known>, TraceError> {
     let mut before: Vec<Known> = Vec::with_capacity(trace.transactions.len());
     let mut written = vec![0; trace.authors];
     for (place, transaction) in trace.transactions.iter().enumerate() {
@@ -63,11 +83,7 @@ fn seen(trace: &Trace) -> Result<Vec<Known>, Failure> {
             known[author] = known[author].max(before[*parent][author] + 1);
         }
         if known[transaction.author] != written[transaction.author] {
-            return Err(Failure::usage(format!(
-                "in this trace, transaction {place} of author {} does not follow the author's last one: a device \
-                 always knows what it wrote itself",
-                transaction.author
-            )));
+            return Err(TraceError::Forgetful { transaction: place, author: transaction.author });
         }
         written[transaction.author] += 1;
         before.push(known);
@@ -231,7 +247,8 @@ impl<'a> Planner<'a> {
     fn flush(&mut self, author: usize) {
         let transactions = std::mem::take(&mut self.waiting[author]);
         if !transactions.is_empty() {
-            self.steps.push(Step::Write { author, transactions });
+            let seen = self.authors[author].iter().sum::<usize>() - transactions.len();
+            self.steps.push(Step::Write { author, transactions, seen });
         }
     }
 
@@ -261,8 +278,8 @@ fn merge(one: &[usize], other: &[usize]) -> Known {
 
 #[cfg(test)]
 mod tests {
-    use super::super::trace::Transaction;
     use super::*;
+    use crate::trace::Transaction;
     use proptest::prelude::*;
     use std::collections::BTreeSet;
 
@@ -290,7 +307,8 @@ mod tests {
         let mut made = 0;
         for step in &plan.steps {
             match step {
-                Step::Write { author, transactions } => {
+                Step::Write { author, transactions, seen } => {
+                    assert_eq!(has.get(&Part::Author(*author)).map_or(0, BTreeSet::len), *seen);
                     for place in transactions {
                         let known = has.entry(Part::Author(*author)).or_default();
                         assert_eq!(known, &ancestors[*place], "under transaction {place}");
@@ -315,7 +333,7 @@ mod tests {
         let plan = Plan::of(&trace).unwrap();
         carry_out(&trace, &plan);
         assert_eq!((plan.couriers, plan.meetings()), (0, 2));
-        assert_eq!(plan.steps[0], Step::Write { author: 0, transactions: vec![0, 1] });
+        assert_eq!(plan.steps[0], Step::Write { author: 0, transactions: vec![0, 1], seen: 0 });
     }
 
     #[test]
@@ -330,7 +348,7 @@ mod tests {
     #[test]
     fn an_author_who_forgets_is_refused() {
         let trace = trace(1, &[(0, &[]), (0, &[])]);
-        assert!(Plan::of(&trace).unwrap_err().message.contains("transaction 1 of author 0"));
+        assert!(Plan::of(&trace).unwrap_err().to_string().contains("transaction 1 of author 0"));
     }
 
     /// Sessions in which each author now and then sees a somewhat old state of another.

@@ -1,56 +1,101 @@
 //! Recorded editing sessions, in the two formats of the public editing-traces data sets.
 
-use crate::exit::{Exit, Failure};
 use flate2::read::GzDecoder;
 use serde::Deserialize;
 use std::fs::File;
-use std::io::{BufReader, ErrorKind, Read};
-use std::path::Path;
+use std::io::{BufReader, Read};
+use std::path::{Path, PathBuf};
 
 /// A session.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Trace {
-    pub(super) name: String,
+pub struct Trace {
+    /// The name of its file.
+    pub name: String,
     /// The text before it.
-    pub(super) start: String,
+    pub start: String,
     /// The text after it, if that is known.
-    pub(super) end: Option<String>,
-    pub(super) authors: usize,
+    pub end: Option<String>,
+    /// How many people took part.
+    pub authors: usize,
     /// Each after its parents.
-    pub(super) transactions: Vec<Transaction>,
+    pub transactions: Vec<Transaction>,
 }
 
 /// Edits made at once by one author.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Transaction {
-    pub(super) author: usize,
+pub struct Transaction {
+    /// By number, from 0.
+    pub author: usize,
     /// The earlier transactions whose merge the author saw.
-    pub(super) parents: Vec<usize>,
-    pub(super) patches: Vec<Patch>,
+    pub parents: Vec<usize>,
+    /// In this order, each on what those before it made of the text.
+    pub patches: Vec<Patch>,
+}
+
+/// Why there is no trace, or no way to make it again.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TraceError {
+    /// There is no such file, or it cannot be read.
+    #[error("reading {}: {source}", path.display())]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// What it holds is something else.
+    #[error("{name} is not an editing trace: {reason}")]
+    NotATrace {
+        /// What people call it.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// No peer could make it: a device always knows what it wrote itself.
+    #[error(
+        "in this trace, transaction {transaction} of author {author} does not follow the author's last one: a device \
+         always knows what it wrote itself"
+    )]
+    Forgetful {
+        /// The place of the transaction.
+        transaction: usize,
+        /// Its author.
+        author: usize,
+    },
 }
 
 /// Position, characters deleted there, text inserted there; in Unicode code points.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub(super) struct Patch(pub(super) usize, pub(super) usize, pub(super) String);
+pub struct Patch(pub usize, pub usize, pub String);
 
 impl Trace {
     /// Reads a trace, unpacking it if it is compressed, up to `limit` transactions.
-    pub(super) fn read(file: &Path, limit: Option<usize>) -> Result<Self, Failure> {
-        let failed = |cause: std::io::Error| {
-            let exit = if cause.kind() == ErrorKind::NotFound { Exit::NotFound } else { Exit::Error };
-            Failure::new(exit, format!("reading {}: {cause}", file.display()))
-        };
+    ///
+    /// # Errors
+    /// [`TraceError`], which names the file.
+    pub fn read(file: &Path, limit: Option<usize>) -> Result<Self, TraceError> {
+        let failed = |source| TraceError::Unreadable { path: file.to_owned(), source };
         let open = BufReader::new(File::open(file).map_err(failed)?);
         let packed = file.extension().is_some_and(|extension| extension == "gz");
         let mut reader: Box<dyn Read> = if packed { Box::new(GzDecoder::new(open)) } else { Box::new(open) };
         let mut json = Vec::new();
         reader.by_ref().take(TRACE_BYTES_MAX).read_to_end(&mut json).map_err(failed)?;
         let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        Self::parse(name, &json, limit)
-            .map_err(|reason| Failure::usage(format!("{} is not an editing trace: {reason}", file.display())))
+        let trace = Self::of(name, &json, limit);
+        trace.map_err(|reason| TraceError::NotATrace { name: file.display().to_string(), reason })
     }
 
-    fn parse(name: String, json: &[u8], limit: Option<usize>) -> Result<Self, String> {
+    /// As [`Trace::read`], of a file that has been read and unpacked.
+    ///
+    /// # Errors
+    /// [`TraceError::NotATrace`].
+    pub fn parse(name: &str, json: &[u8], limit: Option<usize>) -> Result<Self, TraceError> {
+        let trace = Self::of(name.to_owned(), json, limit);
+        trace.map_err(|reason| TraceError::NotATrace { name: name.to_owned(), reason })
+    }
+
+    fn of(name: String, json: &[u8], limit: Option<usize>) -> Result<Self, String> {
         let recorded: Recorded = serde_json::from_slice(json).map_err(|cause| cause.to_string())?;
         let concurrent = recorded.kind.as_deref() == Some("concurrent");
         let total = recorded.txns.len();
@@ -82,7 +127,7 @@ impl Trace {
     }
 
     /// Edits in all transactions.
-    pub(super) fn edits(&self) -> usize {
+    pub fn edits(&self) -> usize {
         self.transactions.iter().map(|transaction| transaction.patches.len()).sum()
     }
 }
@@ -133,7 +178,7 @@ mod tests {
         "txns": [{"patches": [[0, 0, "hé"]]}, {"patches": [[2, 0, "?"]]}, {"patches": [[2, 1, "!"]]}]}"#;
 
     fn parse(json: &str, limit: Option<usize>) -> Result<Trace, String> {
-        Trace::parse("trace".into(), json.as_bytes(), limit)
+        Trace::of("trace".into(), json.as_bytes(), limit)
     }
 
     #[test]
