@@ -38,6 +38,7 @@ fn edits(name: &str, disks: Disks) {
         disks,
         link: Link::new(10.0, 0.0),
         seconds: 20.0,
+        trace: None,
         people: vec![person],
         at: vec![],
         repeat: vec![],

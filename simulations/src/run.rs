@@ -4,6 +4,7 @@ use crate::action::Action;
 use crate::chance::Chance;
 use crate::chaos;
 use crate::outcome::{Failure, Outcome};
+use crate::recorded::{self, Recording};
 use crate::scenario::Scenario;
 use crate::sim::{Ran, Sim};
 use crate::world::{AskError, Violation, World};
@@ -22,12 +23,35 @@ pub fn run(scenario: &Scenario, seed: u64) -> Outcome {
     for (time, action) in actions(scenario, seed) {
         sim = sim.at(time, action);
     }
-    let mut ran = sim.run(|world| {
+    let ran = sim.run(|world| {
         world.employ(&scenario.people, seconds(scenario.seconds));
         world.beset(&scenario.enemies);
         world.pass(seconds(scenario.seconds)).map_err(AskError::from)
     });
+    judge(scenario, seed, ran, |_| Ok(()))
+}
+
+/// Has a recorded session typed again over the network and the disks of a scenario, in place of its people and faults:
+/// every transaction is made on exactly the history that its author had seen. In the end the text at every peer must be
+/// the recorded one.
+pub fn run_recorded(scenario: &Scenario, seed: u64, recording: &Recording) -> Outcome {
+    let sim = Sim::new(seed)
+        .peers(recording.peers())
+        .link(scenario.link)
+        .disks(scenario.disks)
+        .budget(scenario.budget);
+    let ran = sim.run(|world| recorded::play(world, recording));
+    judge(scenario, seed, ran, |world| recorded::as_recorded(world, recording))
+}
+
+fn judge(
+    scenario: &Scenario,
+    seed: u64,
+    mut ran: Ran,
+    ended_well: impl FnOnce(&World) -> Result<(), Violation>,
+) -> Outcome {
     let settled = ran.converge().and_then(|settled| {
+        ended_well(&ran.world)?;
         still_writes(&mut ran.world)?;
         Ok(settled)
     });

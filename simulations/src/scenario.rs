@@ -40,6 +40,10 @@ pub struct Scenario {
     /// Who works.
     #[serde(default)]
     pub people: Vec<Person>,
+    /// The file of a recorded session that is typed again instead, where there is a folder of those
+    /// ([`run_recorded`](crate::run_recorded)): the people and faults of this scenario then stay out.
+    #[serde(default)]
+    pub trace: Option<String>,
     /// What is done at a time.
     #[serde(default)]
     pub at: Vec<Planned>,

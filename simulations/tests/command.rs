@@ -52,7 +52,12 @@ time = 0.001
 
 fn sim(folder: &Path, words: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_reknit-sim"));
-    command.current_dir(folder).args(words).output().expect("the command starts")
+    command
+        .current_dir(folder)
+        .env_remove("REKNIT_SIM_TRACES")
+        .args(words)
+        .output()
+        .expect("the command starts")
 }
 
 fn out(output: &Output) -> String {
@@ -192,6 +197,48 @@ fn a_failure_is_told_with_a_line_that_shows_it_again_and_made_smaller() {
     let again = sim(here.path(), &line.split(' ').chain(["--no-shrink"]).collect::<Vec<_>>());
     assert_eq!(code(&again), 1);
     assert!(out(&again).contains("  converges at "), "{}", out(&again));
+}
+
+#[test]
+fn a_recorded_session_is_typed_again_where_there_is_a_folder_of_them() {
+    let here = folder(&SMALL.replace("seconds = 4", "seconds = 4\ntrace = \"shared.json\""));
+    // Author 1 sees the first edit only while author 0 has made two, and then both see all.
+    let session = |end: &str| {
+        let txns = serde_json::json!([
+            {"parents": [], "agent": 0, "patches": [[0, 0, "one"]]},
+            {"parents": [0], "agent": 0, "patches": [[0, 0, "zero "]]},
+            {"parents": [0], "agent": 1, "patches": [[3, 0, " two"]]},
+            {"parents": [1, 2], "agent": 1, "patches": [[12, 0, " three"]]},
+            {"parents": [1, 2], "agent": 0, "patches": [[0, 1, "Zé"], [2, 0, "-"]]},
+        ]);
+        let session =
+            serde_json::json!({"kind": "concurrent", "numAgents": 2, "endContent": end, "txns": txns});
+        std::fs::write(here.path().join("shared.json"), session.to_string()).expect("the folder is ours");
+    };
+    session("Zé-ero one two three");
+    let ran =
+        sim(here.path(), &["run", "x.toml", "--seeds", "0..3", "--twice", "--traces", ".", "--json", "-"]);
+    assert_eq!(code(&ran), 0, "{}{}", out(&ran), err(&ran));
+    let results: Value = serde_json::from_str(&out(&ran)).expect("JSON");
+    let run = &results["scenarios"][0]["runs"][0];
+    assert!(run["virtual_s"].as_f64().unwrap() > 25.0, "the meeting in the middle is cut: {run}");
+
+    session("Zé-ero one two");
+    let ran = sim(here.path(), &["run", "x.toml", "--seed", "2", "--traces", "."]);
+    assert_eq!(code(&ran), 1, "{}", out(&ran));
+    assert!(out(&ran).contains("FAILED  reknit-sim run x.toml --seed 2 --traces .\n"), "{}", out(&ran));
+    assert!(
+        out(&ran).contains("as-recorded") && out(&ran).contains("the first 14 are as recorded"),
+        "{}",
+        out(&ran)
+    );
+
+    std::fs::remove_file(here.path().join("shared.json")).expect("the folder is ours");
+    let ran = sim(here.path(), &["run", "x.toml", "--seed", "2", "--traces", "."]);
+    assert_eq!(code(&ran), 2);
+    assert!(err(&ran).contains("reading ./shared.json: No such file"), "{}", err(&ran));
+    let ran = sim(here.path(), &["run", "x.toml", "--seed", "2"]);
+    assert_eq!(code(&ran), 0, "by chance without a folder: {}", out(&ran));
 }
 
 #[test]

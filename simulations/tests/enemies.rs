@@ -22,6 +22,7 @@ fn beset(peers: usize, enemies: Vec<Enemy>) -> Scenario {
         disks,
         link,
         seconds: 6.0,
+        trace: None,
         people,
         at,
         repeat,

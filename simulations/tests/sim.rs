@@ -94,6 +94,7 @@ fn scenario() -> Scenario {
         disks: Disks::Memory,
         link,
         seconds: 20.0,
+        trace: None,
         people: vec![mixed],
         at: vec![partition],
         repeat: vec![],

@@ -17,6 +17,7 @@ fn large() -> Scenario {
         disks: Disks::Redb,
         link: Link::new(30.0, 0.2),
         seconds: 60.0,
+        trace: None,
         people: vec![person(vec![], Work::Mixed), person(vec![3, 7], Work::Typing)],
         at: vec![
             planned(5.0, vec![partition([&[0, 1, 2, 3], &[4, 5, 6, 7, 8, 9, 10, 11]])]),

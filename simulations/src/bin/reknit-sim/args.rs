@@ -46,6 +46,9 @@ pub(crate) struct RunArgs {
     /// This seed only.
     #[arg(long)]
     pub(crate) seed: Option<u64>,
+    /// A folder of recorded editing sessions: scenarios that name one have it typed again instead of typing by chance.
+    #[arg(long, value_name = "DIR", env = "REKNIT_SIM_TRACES")]
+    pub(crate) traces: Option<PathBuf>,
     /// How many runs at a time: as many as there are cores unless told.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) jobs: Option<u16>,

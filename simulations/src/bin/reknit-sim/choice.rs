@@ -1,12 +1,13 @@
 //! Which scenarios were asked for.
 
+use crate::guarded;
 use anyhow::anyhow;
-use reknit_sim::Scenario;
+use reknit_sim::outcome::Outcome;
 use reknit_sim::scenario::{EMBEDDED, embedded};
-use reknit_sim::seeds;
+use reknit_sim::{Recording, Scenario, seeds};
 use std::collections::BTreeSet;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A scenario to run.
 #[derive(Debug, Clone)]
@@ -14,6 +15,10 @@ pub(crate) struct Chosen {
     pub(crate) scenario: Scenario,
     /// What to say on a command line to get it.
     pub(crate) spoken: String,
+    /// The session that is typed again, if it names one and there is a folder of them.
+    pub(crate) recording: Option<Recording>,
+    /// That folder.
+    traces: Option<PathBuf>,
     /// It comes with the command.
     ours: bool,
 }
@@ -23,8 +28,8 @@ pub(crate) fn all() -> anyhow::Result<Vec<Chosen>> {
     EMBEDDED.iter().map(|(name, text)| ours(name, text)).collect()
 }
 
-/// What these words name. Nothing is named twice.
-pub(crate) fn chosen(words: &[String]) -> anyhow::Result<Vec<Chosen>> {
+/// What these words name, with recorded sessions from this folder. Nothing is named twice.
+pub(crate) fn chosen(words: &[String], traces: Option<&Path>) -> anyhow::Result<Vec<Chosen>> {
     let mut found: Vec<Chosen> = vec![];
     for word in words {
         let new = if word == "all" { all()? } else { vec![one(word)?] };
@@ -34,6 +39,7 @@ pub(crate) fn chosen(words: &[String]) -> anyhow::Result<Vec<Chosen>> {
             }
         }
     }
+    found.iter_mut().try_for_each(|chosen| chosen.record(traces))?;
     Ok(found)
 }
 
@@ -51,6 +57,21 @@ impl Chosen {
         Ok(asked.clone().chain(mine.map(|found| found.seed)).collect())
     }
 
+    fn record(&mut self, traces: Option<&Path>) -> anyhow::Result<()> {
+        if let (Some(name), Some(folder)) = (&self.scenario.trace, traces) {
+            self.recording = Some(Recording::read(&folder.join(name))?);
+            self.traces = Some(folder.to_owned());
+        }
+        Ok(())
+    }
+
+    /// The command that shows a failure again.
+    pub(crate) fn reproduce(&self, outcome: &Outcome) -> String {
+        let traces =
+            self.traces.as_ref().map(|folder| format!(" --traces {}", quoted(&folder.display().to_string())));
+        format!("{}{}", guarded::reproduce(&self.spoken, outcome), traces.unwrap_or_default())
+    }
+
     /// A line for the list of found seeds; none if the scenario is somebody's own.
     pub(crate) fn seed_line(&self, seed: u64, showed: &str) -> Option<String> {
         self.ours.then(|| seeds::line(&self.scenario.name, seed, showed))
@@ -59,13 +80,13 @@ impl Chosen {
 
 /// A command that runs this under a seed.
 pub(crate) fn command(spoken: &str, seed: u64) -> String {
+    format!("reknit-sim run {} --seed {seed}", quoted(spoken))
+}
+
+/// As a word of a shell.
+fn quoted(word: &str) -> String {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || "_-./+,:=@%".contains(letter);
-    let word = if spoken.chars().all(plain) {
-        spoken.to_owned()
-    } else {
-        format!("'{}'", spoken.replace('\'', r"'\''"))
-    };
-    format!("reknit-sim run {word} --seed {seed}")
+    if word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
 
 fn one(word: &str) -> anyhow::Result<Chosen> {
@@ -76,9 +97,11 @@ fn one(word: &str) -> anyhow::Result<Chosen> {
     if !word.ends_with(".toml") && !path.exists() {
         return Err(unknown(word));
     }
-    Ok(Chosen { scenario: Scenario::from_file(path)?, spoken: word.to_owned(), ours: false })
+    let scenario = Scenario::from_file(path)?;
+    Ok(Chosen { scenario, spoken: word.to_owned(), recording: None, traces: None, ours: false })
 }
 
 fn ours(name: &str, text: &str) -> anyhow::Result<Chosen> {
-    Ok(Chosen { scenario: Scenario::from_toml(name, text)?, spoken: name.to_owned(), ours: true })
+    let scenario = Scenario::from_toml(name, text)?;
+    Ok(Chosen { scenario, spoken: name.to_owned(), recording: None, traces: None, ours: true })
 }

@@ -1,7 +1,7 @@
 //! One run of a scenario, whatever it does.
 
 use reknit_sim::outcome::{Failure, Outcome, Timeline};
-use reknit_sim::{Scenario, Traffic};
+use reknit_sim::{Recording, Scenario, Traffic};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook, take_hook};
@@ -23,13 +23,16 @@ pub(crate) fn catch_panics() {
     }));
 }
 
+/// A scenario, and the session that is typed again in it, if one is.
+pub(crate) type What<'a> = (&'a Scenario, Option<&'a Recording>);
+
 /// Runs a scenario; twice if asked to, and then not exactly the same happening is a failure.
-pub(crate) fn run(scenario: &Scenario, seed: u64, twice: bool) -> Outcome {
-    let mut outcome = once(scenario, seed);
+pub(crate) fn run(what: What<'_>, seed: u64, twice: bool) -> Outcome {
+    let mut outcome = once(what, seed);
     if !twice || outcome.failure.as_ref().is_some_and(|failure| failure.rule == PANICS) {
         return outcome;
     }
-    let again = once(scenario, seed);
+    let again = once(what, seed);
     if outcome.digest != again.digest {
         let what = format!(
             "{} steps with digest {}, then {} steps with digest {}",
@@ -47,9 +50,12 @@ pub(crate) fn reproduce(spoken: &str, outcome: &Outcome) -> String {
     if twice { format!("{command} --twice") } else { command }
 }
 
-fn once(scenario: &Scenario, seed: u64) -> Outcome {
+fn once((scenario, recording): What<'_>, seed: u64) -> Outcome {
     RUNNING.set(true);
-    let outcome = catch_unwind(AssertUnwindSafe(|| reknit_sim::run(scenario, seed)));
+    let outcome = catch_unwind(AssertUnwindSafe(|| match recording {
+        Some(recording) => reknit_sim::run_recorded(scenario, seed, recording),
+        None => reknit_sim::run(scenario, seed),
+    }));
     RUNNING.set(false);
     outcome.unwrap_or_else(|_| panicked(scenario, seed))
 }

@@ -41,7 +41,8 @@ pub(crate) fn run_all(chosen: &[Chosen], tasks: &[Task], how: How, mut on_done: 
             scope.spawn(move || {
                 while let Some(task) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let began = Instant::now();
-                    let outcome = guarded::run(&chosen[task.scenario].scenario, task.seed, how.twice);
+                    let Chosen { scenario, recording, .. } = &chosen[task.scenario];
+                    let outcome = guarded::run((scenario, recording.as_ref()), task.seed, how.twice);
                     let runs = if how.twice { 2.0 } else { 1.0 };
                     let real_s = began.elapsed().as_secs_f64() / runs;
                     if sender.send(Done { task: *task, outcome, real_s }).is_err() {

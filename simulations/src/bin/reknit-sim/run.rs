@@ -4,11 +4,11 @@ use crate::args::RunArgs;
 use crate::choice::{self, Chosen};
 use crate::failures::{self, Detail};
 use crate::jobs::{Done, How, Task, run_all};
+use crate::junit;
 use crate::kept::Kept;
 use crate::screen::Screen;
 use crate::shrinking::{Patience, shrink_failure};
 use crate::table::Table;
-use crate::{guarded, junit};
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use reknit_sim::outcome::{Outcome, Timeline};
@@ -19,7 +19,7 @@ use std::time::Instant;
 
 /// Runs; whether no rule was broken.
 pub(crate) fn run(args: &RunArgs) -> anyhow::Result<bool> {
-    let chosen = choice::chosen(&args.scenarios)?;
+    let chosen = choice::chosen(&args.scenarios, args.traces.as_deref())?;
     let tasks = tasks(args, &chosen)?;
     let to_output = args.json.as_deref() == Some(Path::new(STANDARD_OUTPUT));
     let screen = if to_output { Screen::Error } else { Screen::Output };
@@ -70,13 +70,13 @@ fn run_tasks(args: &RunArgs, chosen: &[Chosen], tasks: &[Task], screen: Screen) 
     let bar = progress(tasks.len());
     let mut ran = AllRan { kept: args.report.as_ref().map(|_| Kept::default()), ..AllRan::default() };
     run_all(chosen, tasks, how, |done| {
-        let spoken = &chosen[done.task.scenario].spoken;
+        let chosen = &chosen[done.task.scenario];
         if let Some(failure) = &done.outcome.failure {
-            let reproduce = guarded::reproduce(spoken, &done.outcome);
+            let reproduce = chosen.reproduce(&done.outcome);
             bar.suspend(|| failures::tell(screen, &reproduce, failure, detail));
         }
-        ran.add(spoken, done);
-        bar.set_message(format!("{spoken}, {} failed", ran.failed.len()));
+        ran.add(chosen, done);
+        bar.set_message(format!("{}, {} failed", chosen.spoken, ran.failed.len()));
         bar.inc(1);
     });
     bar.finish_and_clear();
@@ -91,9 +91,9 @@ fn progress(runs: usize) -> ProgressBar {
 }
 
 impl AllRan {
-    fn add(&mut self, spoken: &str, done: Done) {
+    fn add(&mut self, chosen: &Chosen, done: Done) {
         let Done { task, outcome, real_s } = done;
-        let reproduce = guarded::reproduce(spoken, &outcome);
+        let reproduce = chosen.reproduce(&outcome);
         let runs = self.runs.entry(task.scenario).or_default();
         runs.push(RunResult::new(&outcome, real_s, &reproduce));
         if outcome.failure.is_some() {

@@ -27,12 +27,15 @@ pub(crate) fn shrink_failure(
     outcome: &Outcome,
     patience: Patience<'_>,
 ) -> anyhow::Result<()> {
-    let Some(failure) = &outcome.failure else { return Ok(()) };
+    // A recorded session is as long as it is.
+    let Some(failure) = outcome.failure.as_ref().filter(|_| chosen.recording.is_none()) else {
+        return Ok(());
+    };
     let began = Instant::now();
     let longest = Duration::from_secs(patience.seconds);
     let mut shrunk = shrink(&chosen.scenario, outcome.seed, |candidate| {
-        let again =
-            (began.elapsed() < longest).then(|| guarded::run(candidate, outcome.seed, patience.twice))?;
+        let again = (began.elapsed() < longest)
+            .then(|| guarded::run((candidate, None), outcome.seed, patience.twice))?;
         Some(again.failure.is_some_and(|found| found.rule == failure.rule))
     });
     if let Some(line) = chosen.seed_line(outcome.seed, &format!("{}: {}", failure.rule, failure.what)) {
