@@ -78,10 +78,10 @@ impl World {
         self.peers[peer].left = true;
     }
 
-    /// Everything that was broken is whole again, and everybody who has not left runs and is awake.
+    /// Everything that was broken is whole again, and everybody who has not left runs and is awake. How bad links are, and
+    /// how many announces are lost, stays as it is: peers have to become equal all the same.
     pub(crate) fn restore_order(&mut self) {
         self.act(&Action::Heal);
-        self.act(&Action::GossipLoss(0.0));
         for peer in (0..self.peers()).filter(|peer| !self.peers[*peer].left).collect::<Vec<_>>() {
             self.peers[peer].loses_power = false;
             if let Some(disk) = self.peers[peer].disk.simulated() {
