@@ -102,6 +102,5 @@ fn action_text(action: &Action) -> String {
         Action::Found { name, .. } => format!("found {name:?}"),
         Action::Invite { role, .. } => format!("invite a {role}"),
         Action::Join { device_name, .. } => format!("join as {device_name:?}"),
-        _ => "an action of a newer version".to_owned(),
     }
 }

@@ -5,9 +5,9 @@ use crate::limits::{CONTROL_PARENTS_MAX, LABEL_BYTES_MAX};
 use crate::role::Role;
 use reknit_types::{DecodeError, EventId, Reader, Signature, Writer};
 
-/// What a control event does.
+/// What a control event does. Matches on it are exhaustive everywhere, so that whoever adds one is told of all places that
+/// have to know it, those that attack it among them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Action {
     /// The space begins, with its author as the first member.
     Found {

@@ -121,20 +121,37 @@ impl Forge<'_> {
         let invite = ids.choose(rng).copied().unwrap_or(EventId::from_bytes([9; 32]));
         let mut parents: Vec<EventId> = ids.choose(rng).copied().into_iter().collect();
         parents.sort();
-        let name = "enemy".to_owned();
-        let action = match rng.random_range(0..3) {
-            0 => Action::Found { nonce: rng.random(), name: name.clone(), device_name: name },
-            1 => Action::Invite {
-                key: InviteId::from_bytes(rng.random()),
-                role: Role::Writer,
-                expires_ms: None,
-            },
-            _ => {
-                let proof = Signature::from_bytes([rng.random(); 64]);
-                Action::Join { invite, proof, device_name: name }
-            }
-        };
-        Control { parents, action }
+        let action = make_up_actions(invite, rng).choose(rng).cloned();
+        Control { parents, action: action.expect("there is one of every kind") }
+    }
+}
+
+/// One control action of every kind, made up.
+fn make_up_actions(invite: EventId, rng: &mut ChaCha8Rng) -> Vec<Action> {
+    let (nonce, name) = (rng.random(), "enemy".to_owned());
+    let mut all = vec![Action::Found { nonce, device_name: name.clone(), name }];
+    loop {
+        let last = all.last().expect("there is one from the start");
+        let next = action_after(last, invite, rng);
+        if matches!(next, Action::Found { .. }) {
+            return all;
+        }
+        all.push(next);
+    }
+}
+
+/// The kinds form a ring, which a new one must join.
+fn action_after(action: &Action, invite: EventId, rng: &mut ChaCha8Rng) -> Action {
+    let name = "enemy".to_owned();
+    match action {
+        Action::Found { .. } => {
+            Action::Invite { key: InviteId::from_bytes(rng.random()), role: Role::Writer, expires_ms: None }
+        }
+        Action::Invite { .. } => {
+            let proof = Signature::from_bytes([rng.random(); 64]);
+            Action::Join { invite, proof, device_name: name }
+        }
+        Action::Join { .. } => Action::Found { nonce: rng.random(), name: name.clone(), device_name: name },
     }
 }
 
@@ -367,8 +384,6 @@ impl Lie for Control {
                 show_signature(liar, "control.join.proof", proof);
                 show_label(liar, "control.join.device_name", device_name);
             }
-            // What the access crate adds is lied about as bytes, by those who damage payloads.
-            _ => {}
         }
     }
 }

@@ -108,7 +108,6 @@ impl Fold {
                 let role = offer.role;
                 self.start(event, device_name, role);
             }
-            _ => return Err("what it does is not known".to_owned()),
         }
         self.nodes.insert(event.id(), (header.stamp, parents));
         Ok(())
