@@ -27,6 +27,11 @@
 //!     .assert_converged();
 //! ```
 
+/// The Rust in the README compiles and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 pub mod action;
 mod agenda;
 pub mod chance;
