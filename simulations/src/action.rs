@@ -82,34 +82,10 @@ pub fn heal() -> Action {
 impl Action {
     /// Whom it is about; nobody in particular if empty.
     pub fn peers(&self) -> Vec<PeerNo> {
-        match self {
-            Self::Cut(a, b) | Self::Mend(a, b) | Self::Link(a, b, _) => vec![*a, *b],
-            Self::Nat(peer, _)
-            | Self::Kill(peer)
-            | Self::Start(peer)
-            | Self::Leave(peer)
-            | Self::Power(peer)
-            | Self::PowerAfter(peer, _)
-            | Self::DiskFull(peer)
-            | Self::SyncFails(peer, _)
-            | Self::DiskBreaks(peer, _)
-            | Self::MendDisk(peer)
-            | Self::FlipBit(peer)
-            | Self::Backup(peer)
-            | Self::Restore(peer)
-            | Self::Copy(peer)
-            | Self::Sleep(peer)
-            | Self::Wake(peer)
-            | Self::TurnHostile(peer, _)
-            | Self::Jump(peer, _)
-            | Self::Drift(peer, _) => vec![*peer],
-            Self::Partition(_)
-            | Self::Heal
-            | Self::Links(_)
-            | Self::GossipLoss(_)
-            | Self::Relays(_)
-            | Self::Join => vec![],
+        if matches!(self, Self::Partition(_)) {
+            return vec![];
         }
+        self.clone().named_mut().into_iter().map(|peer| *peer).collect()
     }
 
     /// What it means for a picture of the run.

@@ -1,6 +1,6 @@
 //! Chance: independent streams that all follow from one seed.
 
-use rand::SeedableRng;
+use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 /// The source of a simulation's chance.
@@ -29,4 +29,11 @@ impl Chance {
         hasher.update(&self.seed.to_be_bytes()).update(&number.to_be_bytes()).update(name.as_bytes());
         hasher.finalize().into()
     }
+}
+
+/// How long to wait for what happens once a second on average, whenever it happened last, as in a Poisson process: divide by
+/// how often it happens instead, or multiply by how seldom.
+pub(crate) fn exponential(rng: &mut impl Rng) -> f64 {
+    let unit: f64 = rng.random_range(f64::MIN_POSITIVE..1.0);
+    -unit.ln()
 }

@@ -1,11 +1,12 @@
 //! Faults drawn by chance, each undone after a while.
 
 use crate::action::Action;
+use crate::chance::exponential;
 use crate::link::{Latency, Link};
 use crate::network::PeerNo;
 use crate::scenario::{Chaos, Scenario};
+use rand::RngExt;
 use rand::seq::{IndexedRandom, SliceRandom};
-use rand::{Rng, RngExt};
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
 
@@ -34,11 +35,11 @@ pub(crate) fn plan(scenario: &Scenario, chaos: &Chaos, rng: &mut ChaCha8Rng) -> 
     let mut clocks = BTreeMap::new();
     let mut time = 0.0;
     while !kinds.is_empty() && chaos.every > 0.0 {
-        time += exponential(chaos.every, rng);
+        time += chaos.every * exponential(rng);
         if time >= scenario.seconds {
             break;
         }
-        let end = (time + exponential(chaos.lasts, rng)).min(scenario.seconds);
+        let end = (time + chaos.lasts * exponential(rng)).min(scenario.seconds);
         let Some(kind) = kinds.choose(rng) else { break };
         let fault = kind.draw(scenario, (time, end), rng);
         // Two faults of one clock would add up to a lead for which events are held longer than anybody waits.
@@ -146,11 +147,6 @@ fn clock_fault(peer: PeerNo, (from, to): (f64, f64), rng: &mut ChaCha8Rng) -> Ve
         _ => -YEAR_MS,
     };
     vec![(from, Action::Jump(peer, by_ms)), (to, Action::Jump(peer, -by_ms))]
-}
-
-fn exponential(mean: f64, rng: &mut impl Rng) -> f64 {
-    let unit: f64 = rng.random_range(f64::MIN_POSITIVE..1.0);
-    -mean * unit.ln()
 }
 
 const YEAR_MS: i64 = 365 * 24 * 3_600_000;

@@ -80,7 +80,6 @@ pub(crate) struct Dialling {
     pub(crate) parted: Option<Duration>,
     /// Distinguishes the attempt under way from those that were overtaken.
     pub(crate) attempt: u64,
-    pub(crate) under_way: bool,
 }
 
 /// Everything between the devices.

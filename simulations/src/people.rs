@@ -1,6 +1,8 @@
 //! What people do at their devices: workloads, and the promises that a person would notice broken.
 
+use crate::chance::exponential;
 use crate::network::PeerNo;
+use crate::scenario::seconds;
 use crate::world::World;
 use rand::{Rng, RngExt};
 use rand_chacha::ChaCha8Rng;
@@ -111,8 +113,7 @@ impl World {
 impl Person {
     /// How long until the next time, drawn: times are independent of each other, as in a Poisson process.
     pub(crate) fn wait(&self, rng: &mut impl Rng) -> Duration {
-        let unit: f64 = rng.random_range(f64::MIN_POSITIVE..1.0);
-        Duration::try_from_secs_f64(-unit.ln() / self.per_second).unwrap_or(Duration::MAX)
+        seconds(exponential(rng) / self.per_second)
     }
 }
 

@@ -5,7 +5,7 @@ use crate::chance::Chance;
 use crate::chaos;
 use crate::outcome::{Failure, Outcome};
 use crate::recorded::{self, Recording};
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, seconds};
 use crate::sim::{Ran, Sim};
 use crate::world::{AskError, Violation, World};
 use std::time::Duration;
@@ -129,10 +129,6 @@ fn failure(world: &World, violation: &Violation) -> Failure {
         story: world.trace().last().map(str::to_owned).collect(),
         events: world.newest_seen(EVENTS_SHOWN),
     }
-}
-
-fn seconds(seconds: f64) -> Duration {
-    Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX)
 }
 
 const EVENTS_SHOWN: usize = 60;

@@ -15,6 +15,7 @@ use crate::people::Person;
 use crate::settled::Budget;
 use crate::world::Disks;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// What a simulation is made of. In a file it is TOML; times are virtual seconds from when all have joined.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -83,6 +84,11 @@ pub struct Repeated {
     pub every: f64,
     /// What, turn by turn.
     pub turns: Vec<Vec<Action>>,
+}
+
+/// A number of seconds as a scenario has it. What is less than none is none.
+pub(crate) fn seconds(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX)
 }
 
 /// Faults drawn by chance: which, when, and to whom follows from the seed. Each is undone after a while.

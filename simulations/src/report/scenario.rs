@@ -69,12 +69,5 @@ pub(super) fn choose<'a>(scenarios: &[Scenario<'a>]) -> (Vec<Chosen<'a>>, Vec<Ch
     (failures.into_iter().map(|(_, chosen)| chosen).collect(), slowest)
 }
 
-/// The value that so many of a hundred do not exceed (nearest rank).
-pub(super) fn percentile(mut values: Vec<f64>, percent: usize) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    let rank = (values.len() * percent).div_ceil(100).saturating_sub(1);
-    values.get(rank).copied()
-}
-
 pub(super) const FAILURES_MAX: usize = 20;
 pub(super) const SLOWEST_MAX: usize = 20;

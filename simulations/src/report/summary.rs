@@ -1,9 +1,10 @@
 //! The table of scenarios, and the list of everything that failed.
 
 use super::Names;
-use super::scenario::{Scenario, percentile};
+use super::scenario::Scenario;
 use super::text::{Bytes, Count, Px, Seconds, Text, clipped, ranges};
 use crate::outcome::Outcome;
+use crate::results::Spread;
 use std::fmt::Write;
 
 /// One row for each scenario.
@@ -49,27 +50,28 @@ pub(super) fn write(out: &mut String, scenarios: &[Scenario<'_>], names: &Names<
 fn row(out: &mut String, at: usize, scenario: &Scenario<'_>, longest: f64, names: &Names<'_>) {
     let failed = scenario.failed().count();
     let heals = scenario.heals();
+    let heal = Spread::of(heals.iter().copied());
     let class = if failed > 0 { " class=\"failing\"" } else { "" };
     let name = Text(&clipped(scenario.name, NAME_CHARS)).to_string();
     let first = scenario.runs.iter().find_map(|run| names.get(&(run.scenario.as_str(), run.seed)));
     let name = first.map_or_else(|| name.clone(), |first| format!("<a href=\"#{first}\">{name}</a>"));
     let median = |of: fn(&Outcome) -> u64| {
         let healed = scenario.runs.iter().filter(|run| run.failure.is_none());
-        percentile(healed.map(|run| of(run) as f64).collect(), 50).map(|value| value as u64)
+        Spread::of(healed.map(|run| of(run) as f64)).map(|spread| spread.p50 as u64)
     };
     let over = scenario.runs.iter().filter(|run| run.failure.is_none()).filter_map(|run| {
         let minimum = run.minimum_bytes.filter(|minimum| *minimum > 0)?;
         Some(run.heal.bytes as f64 / minimum as f64)
     });
-    let over = percentile(over.collect(), 50).map(|over| format!("{over:.2} ×"));
+    let over = Spread::of(over).map(|over| format!("{:.2} ×", over.p50));
     let failing = if failed > 0 { format!("<b>{failed}</b>") } else { "0".to_owned() };
     let _ = writeln!(
         out,
         "<tr data-scenario=\"{at}\" data-failed=\"{failed}\"{class}><th scope=\"row\">{name}</th><td class=\"n\">{}</td><td class=\"n\">{failing}</td>\
          <td class=\"n\">{}</td><td class=\"n\">{}</td><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td></tr>",
         Count(scenario.runs.len() as u64),
-        or_none(percentile(heals.clone(), 50).map(Seconds)),
-        or_none(percentile(heals.clone(), 99).map(Seconds)),
+        or_none(heal.map(|heal| Seconds(heal.p50))),
+        or_none(heal.map(|heal| Seconds(heal.p99))),
         strip(&heals, longest),
         or_none(median(|run| run.heal.bytes).map(Bytes)),
         or_none(over),

@@ -2,7 +2,7 @@ mod markup;
 
 use super::graph::Graph;
 use super::moments::{Broken, LANES_MAX, Moments};
-use super::scenario::{FAILURES_MAX, percentile};
+use super::scenario::FAILURES_MAX;
 use super::text::{Bytes, Count, Seconds, Text, clipped, ranges};
 use super::{DETAIL_BYTES_MAX, html};
 use crate::action::{Action, heal, partition};
@@ -266,15 +266,6 @@ fn numbers_are_written_for_people() {
     assert_eq!(clipped("abcdef", 6), "abcdef");
     assert_eq!(clipped("äbcdef", 2), "äb … (4 more characters)");
     assert_eq!(Text("a<b>\u{7}").to_string(), "a&lt;b&gt;\u{fffd}");
-}
-
-#[test]
-fn a_percentile_is_a_value_that_was_there() {
-    let values: Vec<f64> = (1..=200).rev().map(f64::from).collect();
-    assert_eq!(percentile(values.clone(), 50), Some(100.0));
-    assert_eq!(percentile(values, 99), Some(198.0));
-    assert_eq!(percentile(vec![7.0], 99), Some(7.0));
-    assert_eq!(percentile(vec![], 50), None);
 }
 
 #[test]

@@ -33,7 +33,6 @@ impl World {
     fn dial_soon(&mut self, from: PeerNo, to: PeerNo, wait: Duration) {
         let dialling = self.network.dialling.entry((from, to)).or_default();
         dialling.attempt += 1;
-        dialling.under_way = true;
         let attempt = dialling.attempt;
         self.agenda.plan(self.now + wait, Step::Dial { from, to, attempt, probe: 0 });
     }
@@ -83,7 +82,6 @@ impl World {
             let dialling = self.network.dialling.entry(pair).or_default();
             dialling.failures = 0;
             dialling.attempt += 1;
-            dialling.under_way = false;
         }
     }
 

@@ -60,6 +60,6 @@ impl World {
 
     pub(super) fn disk_seed(&self, peer: PeerNo) -> u64 {
         let bytes = self.chance.bytes("disk", peer as u64);
-        bytes.iter().take(8).fold(0, |seed, byte| seed << 8 | u64::from(*byte))
+        u64::from_be_bytes(*bytes.first_chunk().expect("there are thirty-two"))
     }
 }

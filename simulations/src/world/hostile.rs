@@ -5,11 +5,12 @@ mod lying;
 mod saying;
 
 use super::{Step, World};
+use crate::chance::exponential;
 use crate::disk::Crash;
 use crate::enemy::{Enemy, EnemyKind, Hostile};
 use crate::network::{Item, PeerNo, StreamNo};
 use crate::outcome::{Mark, MarkKind};
-use rand::RngExt;
+use crate::scenario::seconds;
 use rand::seq::IndexedRandom;
 use reknit_access::{INVITE_SEED_BYTES, InviteSecret};
 use reknit_engine::{Input, Notice, SpaceInfo, Why};
@@ -106,9 +107,8 @@ impl World {
 
     fn plan_attack(&mut self, peer: PeerNo) {
         let Some(hostile) = self.enemies.hostile.get_mut(&peer) else { return };
-        let unit: f64 = hostile.rng.random_range(f64::MIN_POSITIVE..1.0);
-        let wait = Duration::try_from_secs_f64(-unit.ln() / hostile.enemy.per_second);
-        let at = self.now.saturating_add(wait.unwrap_or(Duration::MAX));
+        let wait = seconds(exponential(&mut hostile.rng) / hostile.enemy.per_second);
+        let at = self.now.saturating_add(wait);
         let at = hostile.until.map_or(at, |until| at.min(until));
         if at < Duration::MAX {
             self.agenda.plan(at, Step::Attack(peer));
@@ -242,10 +242,6 @@ fn variant(value: &impl Debug) -> String {
     let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
     // Of a refusal by rights, what rights.
     words.take(if text.starts_with("Access") { 2 } else { 1 }).collect::<Vec<_>>().join(" ")
-}
-
-fn seconds(seconds: f64) -> Duration {
-    Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX)
 }
 
 const EVENTS_KNOWN: usize = 64;

@@ -4,6 +4,7 @@ use super::{Step, World};
 use crate::network::PeerNo;
 use crate::outcome::{EventSeen, PeerSample, Sample, Standing, Timeline};
 use crate::people::Person;
+use crate::scenario::seconds;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -110,7 +111,3 @@ const SAMPLES_MAX: usize = 400;
 /// Of large meshes there are fewer samples: runs by the thousand stay in memory.
 const SAMPLED_PEERS_MAX: usize = 20_000;
 const SAMPLES_MIN: usize = 40;
-
-fn seconds(seconds: f64) -> Duration {
-    Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX)
-}

@@ -1,6 +1,7 @@
 //! Streams between engines, over connections.
 
 use super::{Step, World};
+use crate::enemy::messages;
 use crate::network::{Arrival, Item, PeerNo, StreamNo};
 use reknit_engine::{Incoming, Input, LinkContext, LinkId};
 use reknit_sync::limits::ARRIVING_MS;
@@ -217,21 +218,7 @@ fn kind(incoming: &Incoming) -> &'static str {
         Incoming::Malformed(_) => "malformed",
         Incoming::Arriving { .. } => "a part",
         Incoming::Events { .. } => "events",
-        Incoming::Message(message) => match message {
-            Message::Hello(_) => "hello",
-            Message::Frontier { .. } => "frontier",
-            Message::Sketch(_) => "sketch",
-            Message::Want(_) => "want",
-            Message::Unknown(_) => "unknown",
-            Message::Locate(_) => "locate",
-            Message::Located { .. } => "located",
-            Message::Settled { .. } => "settled",
-            Message::Events(_) => "frame",
-            Message::Have(_) => "have",
-            Message::Credit(_) => "credit",
-            Message::Receipt(_) => "receipt",
-            Message::Close(_) => "close",
-        },
+        Incoming::Message(message) => messages::kind(message),
     }
 }
 
