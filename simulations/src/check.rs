@@ -76,10 +76,9 @@ impl Checks {
         self.outsiders.insert(peer);
     }
 
-    /// Members give events to members only, and to who proves to hold an invite. A device that came later than the
-    /// outsider does not know the members while it joins: it serves whoever names the space.
+    /// Events are given to members only, and to who proves to hold an invite, by members and by who is about to be one.
     pub(crate) fn on_served(&mut self, from: PeerNo, to: PeerNo) {
-        if self.outsiders.contains(&to) && from < to && !self.is_hostile(from) {
+        if self.outsiders.contains(&to) && !self.is_hostile(from) {
             self.broke("outsiders-get-nothing", || {
                 format!("{from} gives events to {to}, which is no member")
             });

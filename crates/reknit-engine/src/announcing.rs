@@ -59,7 +59,7 @@ impl Engine {
         let mut missing = Missing::default();
         missing.add(last.author, Range { after, up_to: last.tip() });
         let view = View::new(turn.reads, &turn.effects.batch);
-        let history = SpaceHistory { space: self.space(no)?, reads: &view, peer: last.author };
+        let history = SpaceHistory { space: self.space(no)?, reads: &view, peer: last.author, served: true };
         let frame = history.next_frame(&mut missing, ANNOUNCE_BYTES_MAX);
         let frame = frame.map_err(|error| EngineError::Damaged(error.to_string()))?;
         Ok(frame.filter(|frame| missing.is_empty() && frame.as_bytes().len() < ANNOUNCE_BYTES_MAX))

@@ -17,6 +17,9 @@ pub(crate) struct SpaceHistory<'a> {
     pub(crate) space: &'a SpaceState,
     pub(crate) reads: &'a dyn Reads,
     pub(crate) peer: DeviceId,
+    /// Whether the peer may be given events: it is known here to be a member, or holds an invite. A device that is
+    /// joining learns as it goes who is, and has sessions with peers of which it does not know it yet.
+    pub(crate) served: bool,
 }
 
 impl History for SpaceHistory<'_> {
@@ -48,6 +51,9 @@ impl History for SpaceHistory<'_> {
     }
 
     fn next_frame(&self, missing: &mut Missing, bytes_max: usize) -> Result<Option<Frame>, HistoryError> {
+        if !self.served {
+            return Ok(None);
+        }
         self.gather(missing, bytes_max).map_err(unreadable)
     }
 }

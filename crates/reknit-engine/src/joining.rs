@@ -5,8 +5,8 @@ use crate::engine::{Engine, Turn};
 use crate::error::EngineError;
 use crate::layout::SpaceNo;
 use crate::space::SpaceState;
-use reknit_access::{Action, Refusal, Ticket};
-use reknit_sync::Opening;
+use reknit_access::{Action, Membership, Refusal, Ticket};
+use reknit_sync::{CloseReason, Opening};
 use reknit_types::{DeviceId, EventId, Reader, Signature, Writer};
 
 /// Who waits to be a member.
@@ -125,6 +125,27 @@ impl Engine {
         Ok(())
     }
 
+    /// Ends the sessions that were begun before the members were known, with who turned out to be none: who has shown no
+    /// valid invite either, and has nothing more to bring that could make it a member. It may come back and show one.
+    pub(crate) fn judge_links(&mut self, turn: &mut Turn<'_>, no: SpaceNo) -> Result<(), EngineError> {
+        let us = self.device.id();
+        let SpaceState { membership, links, ticket, .. } = self.space_mut(no)?;
+        if ticket.is_none() || membership.member(&us).is_none() {
+            return Ok(());
+        }
+        let mut strangers = vec![];
+        for (device, link) in &mut links.by_device {
+            if let Shown::Claim(admission) = link.shown {
+                link.shown = Shown::judge(membership, *device, Some(admission), turn.now_ms);
+            }
+            let known = link.shown == Shown::Invite || membership.member(device).is_some();
+            if !known && link.has_compared() && link.session.status().we_lack == 0 {
+                strangers.push(*device);
+            }
+        }
+        strangers.into_iter().try_for_each(|device| self.end_link(turn, no, device, CloseReason::Unequal))
+    }
+
     /// Nobody waits for this request any more. The join itself goes on.
     pub(crate) fn forget_join(&mut self, request: RequestId) {
         self.joins.retain(|join| join.request != request);
@@ -150,19 +171,55 @@ fn is_caught_up(space: &SpaceState) -> bool {
     })
 }
 
-/// Only members are served, and strangers who prove that they hold a valid invite. A device that is joining does not
-/// know the members yet; whoever names the space holds its key.
-pub(crate) fn may_be_served(
+/// An invite, and the proof that a device holds it.
+pub(crate) type Admission = (EventId, Signature);
+
+/// What a device that opened a stream has shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shown {
+    /// Nothing: it is served once it is known to be a member, and not before.
+    Nothing,
+    /// This, which nobody could judge yet: the invite was not here.
+    Claim(Admission),
+    /// A valid invite: it is served, so that it can join.
+    Invite,
+}
+
+impl Shown {
+    /// What `device` shows of an invite, judged by the members and invites that are known here.
+    pub(crate) fn judge(
+        members: &Membership,
+        device: DeviceId,
+        admission: Option<Admission>,
+        now_ms: u64,
+    ) -> Self {
+        match admission {
+            None => Self::Nothing,
+            Some((invite, proof)) => match members.admits(device, invite, &proof, now_ms) {
+                Ok(_) => Self::Invite,
+                Err(_) => Self::Claim((invite, proof)),
+            },
+        }
+    }
+}
+
+/// Whether a stream is accepted, and what the device that opened it has shown. A device that is joining does not know the
+/// members yet, so it takes from whoever names the space; what it gives is decided event by event, see
+/// [`crate::history::SpaceHistory`].
+pub(crate) fn accepted(
     space: &SpaceState,
     (us, device): (DeviceId, DeviceId),
     opening: &Opening,
     now_ms: u64,
-) -> bool {
-    if space.is_joining(&us) || space.membership.member(&device).is_some() {
-        return true;
-    }
-    let Some((invite, proof)) = opening.admission.as_deref().and_then(decode_admission) else { return false };
-    space.membership.admits(device, invite, &proof, now_ms).is_ok()
+) -> Option<Shown> {
+    let shown = Shown::judge(
+        &space.membership,
+        device,
+        opening.admission.as_deref().and_then(decode_admission),
+        now_ms,
+    );
+    let known = space.membership.member(&device).is_some() || shown == Shown::Invite;
+    (known || space.is_joining(&us)).then_some(shown)
 }
 
 pub(crate) fn encode_admission(ticket: &Ticket, us: DeviceId) -> Vec<u8> {
@@ -172,7 +229,7 @@ pub(crate) fn encode_admission(ticket: &Ticket, us: DeviceId) -> Vec<u8> {
     writer.into_bytes()
 }
 
-fn decode_admission(bytes: &[u8]) -> Option<(EventId, Signature)> {
+fn decode_admission(bytes: &[u8]) -> Option<Admission> {
     let mut reader = Reader::new(bytes);
     let invite = EventId::decode(&mut reader).ok()?;
     let proof = Signature::from_bytes(reader.array("proof").ok()?);

@@ -4,7 +4,7 @@ use crate::effects::{LinkContext, LinkId, Notice, Output};
 use crate::engine::{Engine, Turn};
 use crate::error::EngineError;
 use crate::history::SpaceHistory;
-use crate::joining::{encode_admission, may_be_served};
+use crate::joining::{Shown, accepted, encode_admission};
 use crate::layout::{SpaceNo, receipt_key};
 use crate::receipt::StoredReceipt;
 use crate::status::Why;
@@ -39,6 +39,8 @@ pub(crate) struct Link {
     pub(crate) id: LinkId,
     pub(crate) session: Session,
     initiated: bool,
+    /// What the peer has shown besides being a member.
+    pub(crate) shown: Shown,
     /// How many of the events admitted in this round the session has seen as part of the frontier it compared: it is
     /// not told of them again. `None` until both frontiers were compared.
     compared: Option<usize>,
@@ -46,10 +48,10 @@ pub(crate) struct Link {
 
 impl Link {
     fn new(id: LinkId, session: Session, initiated: bool) -> Self {
-        Self { id, session, initiated, compared: None }
+        Self { id, session, initiated, shown: Shown::Nothing, compared: None }
     }
 
-    fn has_compared(&self) -> bool {
+    pub(crate) fn has_compared(&self) -> bool {
         !matches!(
             self.session.status().waiting,
             Waiting::AwaitingHello | Waiting::AwaitingFrontier | Waiting::Closed
@@ -225,11 +227,10 @@ impl Engine {
             return refuse(turn, CloseReason::Version);
         }
         let space = self.spaces.values().find(|space| space.keys.session_tag(device, us) == opening.tag);
-        let Some(space) = space.filter(|space| may_be_served(space, (us, device), &opening, turn.now_ms))
-        else {
-            return refuse(turn, CloseReason::NotMember);
-        };
-        let no = space.no;
+        let accepted =
+            space.and_then(|space| Some((space.no, accepted(space, (us, device), &opening, turn.now_ms)?)));
+        let Some((no, shown)) = accepted else { return refuse(turn, CloseReason::NotMember) };
+        let space = self.space(no)?;
         if let Some(existing) = space.links.by_device.get(&device) {
             if existing.initiated && us < device {
                 return refuse(turn, CloseReason::Superseded);
@@ -240,7 +241,7 @@ impl Engine {
         let space = self.space_mut(no)?;
         let context = LinkContext { space: space.id, keys: Arc::clone(&space.keys) };
         let session = Session::new(space.id, key, device, Role::Responder);
-        space.links.by_device.insert(device, Link::new(link, session, false));
+        space.links.by_device.insert(device, Link { shown, ..Link::new(link, session, false) });
         space.links.retries.remove(&device);
         self.table.by_link.insert(link, (no, device));
         turn.effects.outputs.push(Output::Accept { link, context });
@@ -345,7 +346,8 @@ impl Engine {
             if admitted.is_empty() && owed.is_empty() {
                 continue;
             }
-            let devices: Vec<DeviceId> = space.links.by_device.keys().copied().collect();
+            self.judge_links(turn, no)?;
+            let devices: Vec<DeviceId> = self.space(no)?.links.by_device.keys().copied().collect();
             for device in devices {
                 let space = self.space_mut(no)?;
                 let Some(link) = space.links.by_device.get_mut(&device) else { continue };
@@ -388,7 +390,8 @@ impl Engine {
         let Some(mut link) = space.links.by_device.remove(&device) else { return Ok(()) };
         let mut out = vec![];
         let view = View::new(turn.reads, &turn.effects.batch);
-        let history = SpaceHistory { space, reads: &view, peer: device };
+        let served = link.shown == Shown::Invite || space.membership.member(&device).is_some();
+        let history = SpaceHistory { space, reads: &view, peer: device, served };
         step(&mut link.session, turn.now_ms, &history, &mut out);
         let id = link.id;
         if link.compared.is_none() && link.has_compared() {

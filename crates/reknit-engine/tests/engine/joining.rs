@@ -1,5 +1,5 @@
 use crate::support::{HOME, World, family};
-use reknit_access::Role;
+use reknit_access::{INVITE_SEED_BYTES, InviteSecret, Role, Ticket};
 use reknit_engine::store::Table;
 use reknit_engine::{EngineError, Input, Notice};
 
@@ -211,4 +211,85 @@ fn a_space_that_is_still_being_joined_can_be_given_up_and_joined_again() {
     world.connect(0, 1);
     assert_eq!(world.join(1, &ticket).unwrap(), HOME);
     world.converge();
+}
+
+/// A stranger has the key of the space and no invite. A device that is joining does not know the members yet.
+#[test]
+fn a_device_that_is_joining_gives_strangers_nothing_then_or_later() {
+    for stranger_first in [true, false] {
+        let mut world = World::new(13, 3);
+        world.create(0);
+        for _ in 0..20 {
+            world.transact(0, |tx| tx.create("notes")?.set("title", "secret").map(|_| ()));
+        }
+        let ticket = world.invite(0, Role::Writer, None);
+        let mut forged = ticket.clone();
+        forged.invite_secret = InviteSecret::from_seed([7; INVITE_SEED_BYTES]);
+        let begin = |world: &mut World, at: usize, ticket: &Ticket| {
+            let ticket = Box::new(ticket.clone());
+            world.begin(at, |request| Input::Join { request, ticket });
+        };
+        begin(&mut world, 2, &forged);
+        if stranger_first {
+            begin(&mut world, 1, &ticket);
+            world.connect(1, 2);
+            world.pass(1_000);
+            world.connect(0, 1);
+        } else {
+            world.connect(0, 1);
+            begin(&mut world, 1, &ticket);
+            world.connect(1, 2);
+        }
+        world.pass(5_000);
+        assert_eq!(world.status(1).role, Some(Role::Writer));
+        world.transact(1, |tx| tx.create("notes")?.set("title", "secret").map(|_| ()));
+        world.pass(60_000);
+        assert_eq!(world.status(2).events, 0, "events went to a stranger");
+        assert!(world.status(1).peers.iter().all(|peer| peer.device != world.id(2)));
+        world.converge_all(&[0, 1]);
+    }
+}
+
+#[test]
+fn two_devices_that_join_at_once_both_get_in_though_only_one_of_them_reaches_a_member() {
+    for seed in 14..24 {
+        let mut world = World::new(seed, 3);
+        world.create(0);
+        world.transact(0, |tx| tx.create("notes")?.set("title", "hello").map(|_| ()));
+        let ticket = world.invite(0, Role::Writer, None);
+        let begin = |world: &mut World, at: usize| {
+            let ticket = Box::new(ticket.clone());
+            world.begin(at, |request| Input::Join { request, ticket })
+        };
+        let requests = [begin(&mut world, 1), begin(&mut world, 2)];
+        world.connect(1, 2);
+        world.pass(20_000);
+        world.connect(0, 1);
+        world.converge();
+        assert_eq!(world.members(0).len(), 3);
+        assert!(matches!(world.reply(1, requests[0]), Some(Ok(_))));
+        assert!(matches!(world.reply(2, requests[1]), Some(Ok(_))));
+    }
+}
+
+/// Two members know nothing of each other's joins, and meet at a device that joins.
+#[test]
+fn a_device_that_joins_brings_members_together_who_do_not_know_each_other() {
+    for seed in 24..34 {
+        let mut world = World::new(seed, 4);
+        world.create(0);
+        let ticket = world.invite(0, Role::Writer, None);
+        for at in 1..3 {
+            world.connect(0, at);
+            world.join(at, &ticket).unwrap();
+            world.disconnect(0, at);
+            world.transact(at, |tx| tx.create("notes")?.set("title", "mine").map(|_| ()));
+        }
+        world.restart_with(0, reknit_engine::store::MemoryStore::new());
+        world.connect(1, 3);
+        world.connect(2, 3);
+        world.join(3, &ticket).unwrap();
+        world.converge_all(&[1, 2, 3]);
+        assert_eq!(world.members(3).len(), 4);
+    }
 }
