@@ -9,6 +9,8 @@ mod ran;
 
 pub use entity::EntityMut;
 pub use field::{DocumentMut, TextMut};
+#[cfg(test)]
+pub(crate) use ran::Touch;
 pub(crate) use ran::{Ran, fits};
 
 use crate::apply::Budget;

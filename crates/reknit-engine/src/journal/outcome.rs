@@ -188,7 +188,7 @@ fn describe_notice(notice: &Notice, writer: &mut Writer) -> &'static str {
 }
 
 /// Part of the format: only added to.
-const KINDS: [&str; 15] = [
+pub(crate) const KINDS: [&str; 15] = [
     "reply",
     "refusal",
     "refused transaction",

@@ -13,6 +13,8 @@ use reknit_access::Role;
 use reknit_sync::{Announce, Frame, Message, Opening as Word};
 use reknit_types::{DeviceId, DeviceKey, EntityEdit, EntityId, Name, Op, Reader, Transaction, Writer};
 
+mod golden;
+
 fn engine() -> Engine {
     let config = Config {
         device: DeviceKey::from_seed(&[1; 32]),
