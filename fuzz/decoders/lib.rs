@@ -5,6 +5,7 @@
 
 pub(crate) mod access;
 pub(crate) mod crdt;
+pub(crate) mod inputs;
 pub(crate) mod session;
 pub(crate) mod store;
 pub(crate) mod sync;
@@ -26,6 +27,7 @@ pub const DECODERS: &[(&str, Decoder)] = &[
     ("frame", sync::frame),
     ("frontier", sync::frontier),
     ("header", types::header),
+    ("inputs", inputs::inputs),
     ("journal", store::journal),
     ("keys", access::keys),
     ("membership", access::membership),

@@ -13,6 +13,7 @@ mod decoders;
 
 mod access;
 mod crdt;
+mod inputs;
 mod store;
 mod sync;
 mod types;
@@ -34,7 +35,7 @@ pub(crate) fn seed(decoder: &'static str, name: &'static str, bytes: impl Into<V
 }
 
 fn seeds() -> Vec<Seed> {
-    [access::seeds(), crdt::seeds(), store::seeds(), sync::seeds(), types::seeds()]
+    [access::seeds(), crdt::seeds(), inputs::seeds(), store::seeds(), sync::seeds(), types::seeds()]
         .into_iter()
         .flatten()
         .collect()
