@@ -18,10 +18,7 @@ impl Engine {
             ));
         }
         let erased = erased(&View::new(turn.reads, &turn.effects.batch), no)?;
-        let devices: Vec<_> = space.links.by_device.keys().copied().collect();
-        for device in devices {
-            self.end_link(turn, no, device, CloseReason::Leaving)?;
-        }
+        self.end_sessions(turn, no, CloseReason::Leaving)?;
         self.table.by_link.retain(|_, (space, _)| *space != no);
         self.answer_joins(turn, no, || Err(EngineError::GivenUp));
         self.cells.forget(no);

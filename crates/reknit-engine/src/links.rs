@@ -292,6 +292,17 @@ impl Engine {
         self.with_session(turn, no, device, |session, _, _, out| session.close(reason, out))
     }
 
+    /// Ends every session of a space for a reason found outside them.
+    pub(crate) fn end_sessions(
+        &mut self,
+        turn: &mut Turn<'_>,
+        no: SpaceNo,
+        reason: CloseReason,
+    ) -> Result<(), EngineError> {
+        let devices: Vec<DeviceId> = self.space(no)?.links.by_device.keys().copied().collect();
+        devices.into_iter().try_for_each(|device| self.end_link(turn, no, device, reason))
+    }
+
     pub(crate) fn on_tick(&mut self, turn: &mut Turn<'_>) -> Result<(), EngineError> {
         for no in self.space_numbers() {
             self.release_held(turn, no)?;

@@ -3,7 +3,6 @@
 use crate::effects::{Effects, Input};
 use crate::engine::{Config, Engine, Turn};
 use crate::error::EngineError;
-use crate::layout::SpaceNo;
 use crate::store::Reads;
 use reknit_sync::CloseReason;
 
@@ -51,16 +50,13 @@ impl Engine {
     ) -> Result<Successor, EngineError> {
         let mut turn = Turn { now_ms, reads, effects };
         for no in self.space_numbers() {
-            let devices: Vec<_> = self.space(no)?.links.by_device.keys().copied().collect();
-            for device in devices {
-                self.end_link(&mut turn, no, device, CloseReason::Leaving)?;
-            }
+            self.end_sessions(&mut turn, no, CloseReason::Leaving)?;
         }
         let connected = self.connected.keys().map(|device| Input::Connected { device: *device });
         let mut inputs: Vec<Input> = connected.collect();
-        for (request, no) in self.waiting_joins() {
-            if let Some(ticket) = &self.space(no)?.ticket {
-                inputs.push(Input::Join { request, ticket: Box::new(ticket.clone()) });
+        for join in &self.joins {
+            if let Some(ticket) = &self.space(join.space)?.ticket {
+                inputs.push(Input::Join { request: join.request, ticket: Box::new(ticket.clone()) });
             }
         }
         let config = Config {
@@ -73,9 +69,5 @@ impl Engine {
 
     fn numbers(&self) -> Numbers {
         Numbers { links: self.table.last(), spaces: self.last_space }
-    }
-
-    fn waiting_joins(&self) -> Vec<(crate::effects::RequestId, SpaceNo)> {
-        self.joins.iter().map(|join| (join.request, join.space)).collect()
     }
 }

@@ -27,9 +27,7 @@ impl Engine {
             links.announced_ms = now_ms.min(links.announced_ms);
             links.announce_at_ms = links.announce_at_ms.map(|_| now_ms);
             let open: Vec<DeviceId> = links.by_device.keys().copied().collect();
-            for device in &open {
-                self.end_link(turn, no, *device, CloseReason::Unequal)?;
-            }
+            self.end_sessions(turn, no, CloseReason::Unequal)?;
             for device in connected.iter().filter(|device| !open.contains(device)) {
                 self.open_if_wanted(turn, no, *device)?;
             }
