@@ -200,13 +200,11 @@ impl Peer {
         round.batch_bytes = effects.batch.bytes();
         round.durable = effects.durable;
         let outputs = &mut round.outputs;
-        let mut ledger = Committed(self.disk.store()?);
+        let store = self.disk.store()?;
         let done = handled
-            .and_then(|()| {
-                running.commits.commit(now, effects, &mut ledger, &mut |output| outputs.push(output))
-            })
+            .and_then(|()| running.commits.commit(now, effects, store, &mut |output| outputs.push(output)))
             .and_then(|()| match running.commits.due().filter(|due| *due <= now) {
-                Some(_) => running.commits.flush(&mut ledger),
+                Some(_) => running.commits.flush(store),
                 None => Ok(()),
             });
         round.failed = done.err();
@@ -252,24 +250,6 @@ fn inspect(
         Some(Output::Reply { reply: Ok(Reply::Status(status)), .. }) => Ok(*status),
         Some(Output::Reply { reply: Err(error), .. }) => Err(error),
         _ => Err(EngineError::Damaged("no answer to a question about a space".to_owned())),
-    }
-}
-
-/// A store as what rounds are committed to.
-struct Committed<'a>(&'a mut dyn Store);
-
-impl reknit_engine::Ledger for Committed<'_> {
-    fn commit_then(
-        &mut self,
-        batch: reknit_engine::store::Batch,
-        durability: reknit_engine::store::Durability,
-        then: &mut dyn FnMut(),
-    ) -> Result<(), reknit_engine::store::StoreError> {
-        self.0.commit_then(batch, durability, then)
-    }
-
-    fn flush(&mut self) -> Result<(), reknit_engine::store::StoreError> {
-        self.0.flush()
     }
 }
 

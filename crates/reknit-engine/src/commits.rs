@@ -69,7 +69,7 @@ impl Commits {
         &mut self,
         now: Duration,
         effects: Effects,
-        ledger: &mut dyn Ledger,
+        ledger: &mut (impl Ledger + ?Sized),
         release: &mut dyn FnMut(Output),
     ) -> Result<(), EngineError> {
         let Effects { batch, durable, own, outputs } = effects;
@@ -104,7 +104,7 @@ impl Commits {
     ///
     /// # Errors
     /// As for [`Commits::commit`].
-    pub fn flush(&mut self, ledger: &mut dyn Ledger) -> Result<(), EngineError> {
+    pub fn flush(&mut self, ledger: &mut (impl Ledger + ?Sized)) -> Result<(), EngineError> {
         ledger.flush()?;
         self.unflushed = None;
         Ok(())
