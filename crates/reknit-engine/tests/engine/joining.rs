@@ -251,6 +251,26 @@ fn a_device_that_is_joining_gives_strangers_nothing_then_or_later() {
 }
 
 #[test]
+fn a_device_that_has_the_history_and_cannot_join_gives_strangers_nothing() {
+    let mut world = World::new(15, 3);
+    world.create(0);
+    world.transact(0, |tx| tx.create("notes")?.set("title", "secret").map(|_| ()));
+    let ticket = world.invite(0, Role::Writer, Some(world.now_ms + 60_000));
+    let mut forged = ticket.clone();
+    forged.invite_secret = InviteSecret::from_seed([7; INVITE_SEED_BYTES]);
+    for (at, ticket) in [(1, ticket), (2, forged)] {
+        world.begin(at, |request| Input::Join { request, ticket: Box::new(ticket) });
+        // By their clocks the invite has expired when they get the history.
+        world.peers[at].skew_ms = 300_000;
+    }
+    world.connect(1, 2);
+    world.connect(0, 1);
+    world.pass(30_000);
+    assert_eq!((world.status(1).events, world.status(1).role), (world.status(0).events, None));
+    assert_eq!(world.status(2).events, 0, "events went to a stranger");
+}
+
+#[test]
 fn two_devices_that_join_at_once_both_get_in_though_only_one_of_them_reaches_a_member() {
     for seed in 14..24 {
         let mut world = World::new(seed, 3);
