@@ -96,7 +96,10 @@ impl Engine {
         effects: &mut Effects,
     ) -> Result<(), EngineError> {
         let mut round = Turn { now_ms, reads, effects };
-        self.note_time(&mut round)?;
+        // A question changes nothing.
+        if !matches!(input, Input::Inspect { .. }) {
+            self.note_time(&mut round)?;
+        }
         match input {
             Input::Create { request, name } => {
                 let reply = self.create(&mut round, name).map(Reply::Space);

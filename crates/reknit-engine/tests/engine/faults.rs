@@ -1,9 +1,9 @@
-use crate::support::{World, family, name};
+use crate::support::{HOME, World, family, name};
 use proptest::prelude::*;
 use rand::seq::SliceRandom;
 use reknit_access::Role;
-use reknit_engine::Notice;
 use reknit_engine::store::{MemoryStore, Table};
+use reknit_engine::{Effects, Input, Notice, Output, RequestId};
 use reknit_types::{Dot, EntityId};
 
 const YEAR_MS: i64 = 365 * 24 * 3_600_000;
@@ -291,4 +291,21 @@ fn a_clock_that_is_set_back_five_minutes_holds_nobody_up() {
             assert!(status.peers[0].converged, "{at}: {:?} {:?}", status.peers[0].session, status.reasons);
         }
     }
+}
+
+/// Who asks may throw away what else there is. Found by the simulator: three sessions had ended and nobody was told.
+#[test]
+fn a_question_after_a_clock_was_set_back_does_nothing_but_answer() {
+    let mut world = family(12, 3);
+    world.transact(0, |tx| tx.create("notes")?.set("a", 1i64).map(|_| ()));
+    world.converge();
+    let earlier_ms = world.clock(0) - 400_000;
+    let peer = &mut world.peers[0];
+    let question = || Input::Inspect { request: RequestId(7), space: HOME };
+    let mut effects = Effects::default();
+    peer.engine.handle(earlier_ms, question(), &peer.store, &mut effects).unwrap();
+    assert!(matches!(effects.outputs[..], [Output::Reply { .. }]));
+    peer.engine.handle(earlier_ms, Input::Tick, &peer.store, &mut effects).unwrap();
+    let closed = effects.outputs.iter().filter(|output| matches!(output, Output::Close { .. })).count();
+    assert_eq!(closed, 2, "the sessions end, and are told so");
 }
