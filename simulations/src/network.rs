@@ -166,7 +166,7 @@ impl Network {
     pub(crate) fn add_conn(&mut self, a: PeerNo, b: PeerNo, relay: Option<usize>) -> ConnNo {
         self.last_conn += 1;
         let no = ConnNo(self.last_conn);
-        let (senders, held) = ([Sender::default(); 2], [VecDeque::new(), VecDeque::new()]);
+        let (senders, held) = ([Sender::default(), Sender::default()], [VecDeque::new(), VecDeque::new()]);
         self.conns.insert(no, Conn { ends: [a, b], relay, senders, held, cut_since: None, gone: None });
         self.of_peer[a].entry(b).or_default().insert(no);
         self.of_peer[b].entry(a).or_default().insert(no);

@@ -54,19 +54,21 @@ impl World {
         };
         if let Some(relay) = relay {
             let (there, back) = (self.network.path(from, to, relay).0, self.network.path(to, from, relay).0);
-            if let Some(took) = handshake(&there, &back, &mut self.network_rng) {
-                return self.agenda.plan(self.now + took, Step::Connect { from, to, attempt, relay });
-            }
+            return match handshake(&there, &back, &mut self.network_rng) {
+                Some(took) => self.agenda.plan(self.now + took, Step::Connect { from, to, attempt, relay }),
+                None => self.dial_failed((from, to), HANDSHAKE_MAX),
+            };
         }
         // Nothing answers. The first packet is sent again, each time after twice as long.
         let next = PROBE_FIRST * 2u32.saturating_pow(probe);
-        if PROBE_FIRST * (2u32.saturating_pow(probe + 1) - 1) <= HANDSHAKE_MAX && relay.is_none() {
+        if PROBE_FIRST * (2u32.saturating_pow(probe + 1) - 1) <= HANDSHAKE_MAX {
             return self.agenda.plan(self.now + next, Step::Dial { from, to, attempt, probe: probe + 1 });
         }
-        self.dial_failed(from, to);
+        self.dial_failed((from, to), Duration::ZERO);
     }
 
-    fn dial_failed(&mut self, from: PeerNo, to: PeerNo) {
+    /// An attempt fails, or will have failed `after` some time.
+    fn dial_failed(&mut self, (from, to): (PeerNo, PeerNo), after: Duration) {
         let now = self.now;
         let dialling = self.network.dialling.entry((from, to)).or_default();
         dialling.failures += 1;
@@ -74,7 +76,7 @@ impl World {
         let most = if lately { RETRY_PARTED_MAX } else { RETRY_MAX };
         let most = RETRY_MIN.saturating_mul(2u32.saturating_pow(dialling.failures.min(20))).min(most);
         let wait = most.mul_f64(self.network_rng.random_range(0.0..=1.0));
-        self.dial_soon(from, to, wait.max(Duration::from_millis(1)));
+        self.dial_soon(from, to, after + wait.max(Duration::from_millis(1)));
     }
 
     fn dialled(&mut self, from: PeerNo, to: PeerNo) {
@@ -92,7 +94,7 @@ impl World {
             return;
         }
         if !self.network.reach.both(from, to) || !self.peers[from].acts() || !self.peers[to].acts() {
-            return self.dial_failed(from, to);
+            return self.dial_failed((from, to), Duration::ZERO);
         }
         self.dialled(from, to);
         let (fresh_from, fresh_to) = (
