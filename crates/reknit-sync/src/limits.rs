@@ -60,6 +60,9 @@ pub const SYMBOLS_GROWTH: usize = 4;
 
 /// Events learnt elsewhere wait this long for a sign that the peer has them, before they are pushed to it.
 pub const RELAY_DELAY_MS: u64 = 50;
+/// They wait longer, for as long as a sign takes over the link and at most this, if the peer had what came before of
+/// their authors from elsewhere too.
+pub const RELAY_PATIENCE_MAX_MS: u64 = 1_000;
 /// Tips that changed by events from elsewhere are reported together after this long.
 pub const HAVE_DELAY_MS: u64 = 25;
 /// Receipts are exchanged again after this long without events.

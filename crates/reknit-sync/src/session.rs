@@ -19,7 +19,8 @@
 //!
 //! From then on the session is live. Events committed here are pushed at once. Events learnt elsewhere wait a moment for
 //! a sign that the peer has them (in a mesh it usually does), and are announced to it by [`Message::Have`], so that it
-//! need not push them here. When things fall quiet, receipts are exchanged again.
+//! need not push them here. Such a sign takes a round trip: where there was one of late for an author, the next is waited
+//! for so long. When things fall quiet, receipts are exchanged again.
 //!
 //! A slow link is not a silent peer: while a long message arrives, its receiver says so by [`Message::Credit`] every few
 //! seconds, and both sides wait on as long as it comes at a least rate ([`crate::limits::PROGRESS_BYTES`]).
@@ -308,7 +309,8 @@ impl Session {
         }
     }
 
-    fn say_hello(&self, now_ms: u64, history: &dyn History, out: &mut Vec<Output>) {
+    fn say_hello(&mut self, now_ms: u64, history: &dyn History, out: &mut Vec<Output>) {
+        self.pace.greet(now_ms);
         out.push(Output::Send(Message::Hello(Hello {
             version: PROTOCOL_VERSION,
             digest: history.frontier().digest(),
@@ -325,6 +327,7 @@ impl Session {
         history: &dyn History,
         out: &mut Vec<Output>,
     ) -> Result<(), CloseReason> {
+        self.pace.hear(now_ms);
         match message {
             Message::Hello(hello) => self.on_hello(now_ms, &hello, history, out),
             Message::Frontier { against, delta } => self.on_frontier(now_ms, (against, &delta), history, out),

@@ -7,6 +7,7 @@ use super::{Log, LogReader, SEGMENT_BYTES_MAX, SEGMENT_EVENTS_MAX, encode_segmen
 use crate::error::EngineError;
 use crate::layout::log_key;
 use crate::store::{Batch, Table};
+use reknit_sync::limits::RELAY_PATIENCE_MAX_MS;
 use reknit_types::VerifiedEvent;
 
 /// How far the log had come at two moments past, so that its older part is known.
@@ -146,7 +147,7 @@ fn disk_bytes(record: usize) -> usize {
 }
 
 /// Twice what a session may hold events back at most, and some more.
-const AGE_MS: u64 = 1_000;
+const AGE_MS: u64 = 4 * RELAY_PATIENCE_MAX_MS + 500;
 /// Segments that are large already are passed over this many at a time.
 const SEGMENTS_PASSED_MAX: usize = 16;
 /// The page of redb.

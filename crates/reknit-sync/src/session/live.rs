@@ -2,41 +2,88 @@
 
 use super::{History, HistoryError, Output, Session, Source, Stage, contains, meet};
 use crate::close::CloseReason;
-use crate::limits::{HAVE_DELAY_MS, HAVE_TIPS_MAX, RELAY_DELAY_MS, TIPS_MAX};
+use crate::limits::{AUTHORS_MAX, HAVE_DELAY_MS, HAVE_TIPS_MAX, RELAY_DELAY_MS, TIPS_MAX};
 use crate::message::Message;
 use crate::missing::{Missing, Range};
 use reknit_types::{DeviceId, Dot, Tip};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Events learnt elsewhere. They wait in two generations, so that each waits at least the delay and at most twice.
+/// Events learnt elsewhere.
 #[derive(Debug, Default)]
 pub(super) struct Relay {
+    /// Of authors whose events the peer may have from nobody else.
+    soon: Generations,
+    /// Of authors whose events it had from elsewhere of late.
+    later: Generations,
+    /// Those authors.
+    elsewhere: BTreeSet<DeviceId>,
+    haves: BTreeMap<DeviceId, Vec<Tip>>,
+    have_at: u64,
+}
+
+/// Events that wait in two generations, so that each waits at least the delay and at most twice.
+#[derive(Debug, Default)]
+struct Generations {
     ripe: Missing,
     ripe_at: u64,
     fresh: Missing,
-    haves: BTreeMap<DeviceId, Vec<Tip>>,
-    have_at: u64,
+}
+
+impl Generations {
+    fn is_empty(&self) -> bool {
+        self.ripe.is_empty() && self.fresh.is_empty()
+    }
+
+    fn next_wakeup(&self) -> Option<u64> {
+        (!self.is_empty()).then_some(self.ripe_at)
+    }
+
+    /// Takes out the generation that has waited long enough.
+    fn ripen(&mut self, now_ms: u64, delay_ms: u64) -> Missing {
+        if !self.ripe.is_empty() && now_ms < self.ripe_at {
+            return Missing::default();
+        }
+        self.ripe_at = now_ms.saturating_add(delay_ms);
+        std::mem::replace(&mut self.ripe, std::mem::take(&mut self.fresh))
+    }
+
+    fn flush(&mut self, missing: &mut Missing, history: &dyn History) -> Result<(), HistoryError> {
+        append(missing, &mut self.ripe, history)?;
+        append(missing, &mut self.fresh, history)
+    }
 }
 
 impl Relay {
     /// Whether events wait to be relayed.
     pub(super) fn is_empty(&self) -> bool {
-        self.ripe.is_empty() && self.fresh.is_empty()
+        self.soon.is_empty() && self.later.is_empty()
     }
 
     pub(super) fn events(&self) -> u64 {
-        self.ripe.events().saturating_add(self.fresh.events())
+        let all = [&self.later.ripe, &self.later.fresh, &self.soon.ripe, &self.soon.fresh];
+        all.into_iter().map(Missing::events).fold(0, u64::saturating_add)
     }
 
     /// When something is to be done.
     pub(super) fn next_wakeup(&self) -> Option<u64> {
-        let relay = (!self.is_empty()).then_some(self.ripe_at);
         let have = (!self.haves.is_empty()).then_some(self.have_at);
-        relay.into_iter().chain(have).min()
+        [self.soon.next_wakeup(), self.later.next_wakeup(), have].into_iter().flatten().min()
     }
 
-    fn generations(&mut self) -> [&mut Missing; 2] {
-        [&mut self.ripe, &mut self.fresh]
+    fn generations(&mut self) -> [&mut Missing; 4] {
+        [&mut self.soon.ripe, &mut self.soon.fresh, &mut self.later.ripe, &mut self.later.fresh]
+    }
+
+    /// Where events of this author wait.
+    fn waiting(&mut self, author: &DeviceId) -> &mut Missing {
+        if self.elsewhere.contains(author) { &mut self.later.fresh } else { &mut self.soon.fresh }
+    }
+
+    /// The peer has events of this author from elsewhere: it is likely to get the next ones from there too.
+    fn note_elsewhere(&mut self, author: DeviceId) {
+        if self.elsewhere.len() < AUTHORS_MAX {
+            self.elsewhere.insert(author);
+        }
     }
 
     /// Reports tips of an author, the last ones if it has more branches than are kept apart.
@@ -52,25 +99,27 @@ impl Relay {
         }
     }
 
-    /// Moves the generation that has waited long enough into `missing`.
+    /// Moves what has waited long enough into `missing`, and with it what it may depend on. An author of whom a sign was
+    /// awaited in vain is not waited for so long again, until there is one.
     fn ripen(
         &mut self,
-        now_ms: u64,
+        (now_ms, patience_ms): (u64, u64),
         missing: &mut Missing,
         history: &dyn History,
     ) -> Result<(), HistoryError> {
-        if !self.ripe.is_empty() && now_ms < self.ripe_at {
-            return Ok(());
+        let mut late = self.later.ripen(now_ms, patience_ms);
+        late.iter().for_each(|(author, _)| _ = self.elsewhere.remove(author));
+        append(missing, &mut late, history)?;
+        let mut soon = self.soon.ripen(now_ms, RELAY_DELAY_MS);
+        if !soon.is_empty() {
+            self.later.flush(missing, history)?;
         }
-        append(missing, &mut self.ripe, history)?;
-        self.ripe = std::mem::take(&mut self.fresh);
-        self.ripe_at = now_ms.saturating_add(RELAY_DELAY_MS);
-        Ok(())
+        append(missing, &mut soon, history)
     }
 
     fn flush(&mut self, missing: &mut Missing, history: &dyn History) -> Result<(), HistoryError> {
-        append(missing, &mut self.ripe, history)?;
-        append(missing, &mut self.fresh, history)
+        self.later.flush(missing, history)?;
+        self.soon.flush(missing, history)
     }
 }
 
@@ -106,6 +155,7 @@ impl Session {
             return Err(CloseReason::OutOfTurn);
         }
         for dot in dots {
+            self.relay.note_elsewhere(dot.author);
             if contains(history, &dot.author, &dot.tip())? {
                 self.cover(dot, history)?;
                 continue;
@@ -151,10 +201,11 @@ impl Session {
     }
 
     fn hold_back(&mut self, now_ms: u64, dots: &[Dot], history: &dyn History) -> Result<(), CloseReason> {
-        self.relay.ripen(now_ms, &mut self.missing, history)?;
-        dots.iter().try_for_each(|dot| extend(&mut self.relay.fresh, dot, history))?;
+        let when = (now_ms, self.pace.patience_ms());
+        self.relay.ripen(when, &mut self.missing, history)?;
+        dots.iter().try_for_each(|dot| extend(self.relay.waiting(&dot.author), dot, history))?;
         last_of_runs(dots).iter().for_each(|dot| self.relay.note_have(now_ms, dot));
-        self.relay.ripen(now_ms, &mut self.missing, history)?;
+        self.relay.ripen(when, &mut self.missing, history)?;
         Ok(())
     }
 
@@ -180,16 +231,13 @@ impl Session {
             let messages = dots.chunks(HAVE_TIPS_MAX).map(|dots| Message::Have(dots.to_vec()));
             out.extend(messages.map(Output::Send));
         }
-        if !self.relay.is_empty() && now_ms >= self.relay.ripe_at {
-            self.relay.ripen(now_ms, &mut self.missing, history)?;
-        }
+        self.relay.ripen((now_ms, self.pace.patience_ms()), &mut self.missing, history)?;
         Ok(())
     }
 
     /// The peer has this event, which is here too, and with it all of its chain.
     fn cover(&mut self, dot: &Dot, history: &dyn History) -> Result<(), CloseReason> {
-        let [ripe, fresh] = self.relay.generations();
-        for missing in [&mut self.missing, ripe, fresh] {
+        for missing in self.relay.generations().into_iter().chain([&mut self.missing]) {
             let mut failed = None;
             missing.retain(&dot.author, |range| match meet(history, &dot.author, &range.up_to, &dot.tip()) {
                 Ok(met) => range.after = range.after.max(met),

@@ -1,10 +1,13 @@
-//! Slow is not silent: what comes bit by bit counts as progress, down to a least rate.
+//! How quick the link is. Slow is not silent: what comes bit by bit counts as progress, down to a least rate.
 
 use super::{Output, Session, Stage};
-use crate::limits::{CONFIRM_MS, CREDIT_STEP_BYTES, PROGRESS_BYTES, SIGNS_MAX};
+use crate::limits::{
+    CONFIRM_MS, CREDIT_STEP_BYTES, HAVE_DELAY_MS, PROGRESS_BYTES, RELAY_DELAY_MS, RELAY_PATIENCE_MAX_MS,
+    SIGNS_MAX,
+};
 use crate::message::Message;
 
-/// What shows that a slow peer moves.
+/// What shows that a slow peer moves, and how long its answers take.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
     /// Bytes that came since some last counted as progress.
@@ -13,11 +16,33 @@ pub(super) struct Pace {
     signs: u64,
     /// When the peer last heard from here that what it sends arrives.
     confirmed_at: u64,
+    /// When this side said hello, until the peer answers.
+    greeted_at: Option<u64>,
+    /// How long the answer took.
+    round_trip_ms: u64,
 }
 
 impl Pace {
     pub(super) fn start(&mut self, now_ms: u64) {
         self.confirmed_at = now_ms;
+    }
+
+    /// This side says hello: the peer's next word answers it.
+    pub(super) fn greet(&mut self, now_ms: u64) {
+        self.greeted_at = Some(now_ms);
+    }
+
+    /// The peer says something.
+    pub(super) fn hear(&mut self, now_ms: u64) {
+        if let Some(greeted_at) = self.greeted_at.take() {
+            self.round_trip_ms = now_ms.saturating_sub(greeted_at);
+        }
+    }
+
+    /// How long to wait for a sign that the peer has what came from elsewhere, if it is likely that there is one.
+    pub(super) fn patience_ms(&self) -> u64 {
+        let sign = self.round_trip_ms.saturating_add(HAVE_DELAY_MS).saturating_mul(2);
+        sign.clamp(RELAY_DELAY_MS, RELAY_PATIENCE_MAX_MS)
     }
 
     /// A wait for credit begins.

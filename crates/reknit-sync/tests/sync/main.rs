@@ -4,6 +4,7 @@
 
 mod golden;
 mod liars;
+mod relaying;
 mod sessions;
 mod slow;
 mod support;
