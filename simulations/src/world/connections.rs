@@ -61,10 +61,11 @@ impl World {
         }
         // Nothing answers. The first packet is sent again, each time after twice as long.
         let next = PROBE_FIRST * 2u32.saturating_pow(probe);
-        if PROBE_FIRST * (2u32.saturating_pow(probe + 1) - 1) <= HANDSHAKE_MAX {
+        let tried = PROBE_FIRST * (2u32.saturating_pow(probe) - 1);
+        if tried + next <= HANDSHAKE_MAX {
             return self.agenda.plan(self.now + next, Step::Dial { from, to, attempt, probe: probe + 1 });
         }
-        self.dial_failed((from, to), Duration::ZERO);
+        self.dial_failed((from, to), HANDSHAKE_MAX.saturating_sub(tried));
     }
 
     /// An attempt fails, or will have failed `after` some time.
