@@ -35,6 +35,7 @@ mod error;
 mod events;
 mod journal;
 mod log;
+pub mod model;
 mod network;
 mod peer;
 mod runtime;
@@ -50,8 +51,10 @@ pub use error::Error;
 pub use events::PeerEvent;
 pub use journal::JournalOptions;
 pub use log::{LogEntry, LogOp};
+pub use model::{Counter, Document, Model, ModelError, ModelTx, Ref, Register, Text};
 pub use peer::Peer;
 pub use reknit_access::{Role, Ticket, TicketError};
+pub use reknit_derive::Model;
 pub use reknit_engine::read::Page;
 pub use reknit_engine::store::Durability;
 pub use reknit_engine::{DocumentMut, EntityMut, MemberInfo, TextMut, Tx, TxError};
@@ -67,3 +70,7 @@ pub use transaction::Transaction;
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 pub struct Readme;
+
+// What the derive macro writes names the crate from outside.
+#[cfg(test)]
+extern crate self as reknit;
