@@ -77,6 +77,7 @@
 //! What a model says about its collection is written into the space when the model is first used to write
 //! there; see [`Schema`].
 
+mod conflicts;
 mod edit;
 mod error;
 mod link;
@@ -91,6 +92,7 @@ mod stored;
 mod tx;
 mod view;
 
+pub(crate) use conflicts::tell_of_conflicts;
 pub use edit::{CounterFieldMut, DocumentFieldMut, Edit, RegisterFieldMut, TextFieldMut};
 pub use error::{FieldPlace, ModelError};
 pub use link::{Link, OptionLink};

@@ -1,9 +1,10 @@
 //! Typed models: what an app may rely on, alone and with others.
 
 use anyhow::Result;
+use futures::StreamExt;
 use reknit::{
-    Counter, Document, EntityId, Error, FieldValue, Model, ModelError, ModelTx, Peer, Ref, Register, Role,
-    Space, Text, TxError, Value,
+    Counter, Document, EntityId, Error, FieldValue, Model, ModelError, ModelTx, Peer, PeerEvent, Ref,
+    Register, Role, Space, Text, TxError, Value,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -414,6 +415,7 @@ async fn a_conflict_that_comes_by_merge_is_reported_alike_everywhere_and_loses_n
     let there = timeout(SOON, b.join(&ticket)).await??;
     timeout(SOON, here.until_converged()).await??;
     b.pause_network().await;
+    let mut told = b.events();
     let note = here.transact(|tx| tx.insert(&second())).await?;
     let artist = Ref::new(EntityId::from_bytes([1; 16]));
     let other = Other { title: 1.into(), body: 1.into(), rating: artist.into(), fresh: "new".into() };
@@ -426,8 +428,21 @@ async fn a_conflict_that_comes_by_merge_is_reported_alike_everywhere_and_loses_n
         Ok::<_, Error>(())
     })
     .await??;
+    let told = timeout(SOON, async {
+        loop {
+            match told.next().await {
+                Some(PeerEvent::SchemaConflict { collection, differences, .. }) => {
+                    return (collection, differences);
+                }
+                Some(_) => {}
+                None => panic!("the peer stopped"),
+            }
+        }
+    })
+    .await?;
     let [schema] = &here.schema()?[..] else { panic!("one collection") };
     assert_eq!(schema.versions, 2);
+    assert_eq!((told.0.as_str(), &told.1), ("notes", &schema.conflicts));
     let fields: Vec<_> = schema.conflicts.iter().map(|conflict| conflict.field.as_str()).collect();
     assert_eq!(fields, ["body", "stars", "title"]);
     // All that was written is readable by who wrote it, at both.

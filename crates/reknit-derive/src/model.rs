@@ -54,8 +54,7 @@ impl Field {
         let plain = name.unraw().to_string();
         if RESERVED.contains(&plain.as_str()) {
             let what = format!(
-                "`{plain}` is what every view or edit of an entity has already: call the field otherwise; \
-                 `#[model(id = \"{plain}\")]` stores it under this name all the same"
+                "`{plain}` is what every view or edit of an entity has already: call the field otherwise"
             );
             return Err(Error::new(name.span(), what));
         }
@@ -64,6 +63,12 @@ impl Field {
             None => (plain, name.span()),
         };
         check_name(&id, span, ID_BYTES_MAX)?;
+        if id == ENTITY_ID {
+            return Err(Error::new(
+                span,
+                "queries call the id of an entity `id`: store the field under another name",
+            ));
+        }
         fits(&said, &kind, &name)?;
         let docs = field.attrs.iter().filter(|attribute| attribute.path().is_ident("doc")).cloned().collect();
         Ok(Self { name, id, kind, said, docs })
@@ -174,6 +179,8 @@ const NO_DEFAULT: &str = "only a register has a default; counters, texts and doc
 const NO_INDEX: &str = "only registers and counters have an index";
 /// What views and edits have for every model.
 const RESERVED: &[&str] = &["id", "reference", "entity", "is_deleted", "delete", "restore", "to_plain"];
+/// What queries call the id of an entity.
+const ENTITY_ID: &str = "id";
 const RESERVED_PREFIX: &str = "reknit.";
 const NAME_BYTES_MAX: usize = 128;
 /// In the schema, `field.` stands before an id.

@@ -15,8 +15,13 @@
 //!
 //! **Refused**, before anything is written, is a model that has a field of another kind, with other values, or with
 //! references to another collection. Two peers that were apart may both have declared; then the merge decides what
-//! stands, at every peer alike, the other model is refused from then on, and [`Schema::conflicts`] has both. The data of
-//! both stays.
+//! stands, at every peer alike. Apps are told by [`PeerEvent::SchemaConflict`](crate::PeerEvent::SchemaConflict),
+//! [`Schema::conflicts`] has what contradicts, and the model that does is refused from then on when it is to write. All data
+//! stays, and each model reads its own.
+//!
+//! The collection is no app's: nothing writes to it but models, it is not among
+//! [`Space::collections`](crate::Space::collections), and changes to it are not among
+//! [`Space::watch`](crate::Space::watch)'s. An export leaves it out, as models declare themselves wherever they are used.
 
 mod declare;
 mod stored;

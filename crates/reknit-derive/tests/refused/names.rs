@@ -11,6 +11,8 @@ struct Album {
     title: Register<String>,
     #[model(id = "")]
     year: Register<i32>,
+    #[model(id = "id")]
+    number: Register<i32>,
 }
 
 #[derive(Model)]
