@@ -3,7 +3,8 @@
 //! A [`Peer`] is one full node with its own store. It holds spaces; a [`Space`] holds collections of entities, and is
 //! shared by its members. Every peer reads and writes with no network, and converges with those it can reach.
 //!
-//! This crate never starts a server, and needs none. Read [`Peer`] and [`Space`] first.
+//! This crate never starts a server, and needs none. Read [`Peer`] and [`Space`] first, then [`model`] for entities that
+//! are described by structs.
 //!
 //! ```
 //! use futures::StreamExt;

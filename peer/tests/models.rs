@@ -3,7 +3,7 @@
 use anyhow::Result;
 use futures::StreamExt;
 use reknit::{
-    Counter, Document, EntityId, Error, FieldValue, Model, ModelError, ModelTx, Peer, PeerEvent, Ref,
+    Change, Counter, Document, EntityId, Error, FieldValue, Model, ModelError, ModelTx, Peer, PeerEvent, Ref,
     Register, Role, Space, Text, TxError, Value,
 };
 use serde::{Deserialize, Serialize};
@@ -347,6 +347,46 @@ async fn a_schema_is_declared_at_first_use_and_once() -> Result<()> {
     assert_eq!(space.collections()?.iter().map(|name| name.as_str()).collect::<Vec<_>>(), ["notes"]);
     let refused = space.transact(|tx| tx.create("reknit.schema")?.set("x", 1).map(drop)).await;
     assert!(matches!(refused, Err(Error::Tx(TxError::Reserved(_)))), "{refused:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn models_with_the_same_fields_are_declared_each_for_its_collection() -> Result<()> {
+    #[derive(Model)]
+    struct Tag {
+        title: Register<String>,
+    }
+    let space = alone().await?;
+    let both = space.transact(|tx| {
+        tx.insert(&First { title: "x".into() })?;
+        tx.insert(&Tag { title: "x".into() }).map(drop)
+    });
+    both.await?;
+    let collections: Vec<_> = space.schema()?.into_iter().map(|schema| schema.collection).collect();
+    assert_eq!(collections, ["notes", "tag"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_transaction_that_takes_its_time_declares_too() -> Result<()> {
+    let space = alone().await?;
+    let mut long = space.begin().await?;
+    let note = long.edit(|tx| tx.insert(&First { title: "draft".into() }))?;
+    long.edit(|tx| tx.edit(note)?.title().set("done"))?;
+    assert!(space.schema()?.is_empty());
+    long.commit().await?;
+    assert_eq!(space.view(note)?.expect("it was committed").title()?, "done");
+    assert_eq!(space.schema()?.len(), 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn watchers_are_not_shown_the_books() -> Result<()> {
+    let space = alone().await?;
+    let mut changes = space.watch();
+    space.transact(|tx| tx.insert(&First { title: "x".into() })).await?;
+    let Some(Change::Committed { entities, .. }) = changes.next().await else { panic!("a commit") };
+    assert_eq!(entities.iter().map(|entity| entity.collection.as_str()).collect::<Vec<_>>(), ["notes"]);
     Ok(())
 }
 

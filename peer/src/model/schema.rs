@@ -129,7 +129,7 @@ impl Declared {
     pub fn of(collection: &'static str, fields: &[FieldSpec]) -> Self {
         let mut fields: Vec<_> = fields.iter().map(FieldDeclaration::from).collect();
         fields.sort_by(|left, right| left.id.cmp(&right.id));
-        let fingerprint = fingerprint(&fields);
+        let fingerprint = fingerprint(collection, &fields);
         Self { collection, fields, fingerprint }
     }
 
@@ -143,7 +143,7 @@ impl Declared {
         &self.fields
     }
 
-    /// Tells versions of a model apart.
+    /// Tells models, and their versions, apart.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
     }
@@ -209,8 +209,9 @@ fn entity_of(collection: &str) -> EntityId {
     EntityId::from_bytes(*id)
 }
 
-fn fingerprint(fields: &[FieldDeclaration]) -> String {
+fn fingerprint(collection: &str, fields: &[FieldDeclaration]) -> String {
     let mut writer = Writer::new();
+    writer.str(collection);
     stored::all(fields).encode(&mut writer);
     let hash = blake3::keyed_hash(MODEL_KEY, &writer.into_bytes());
     hash.to_hex().chars().take(FINGERPRINT_CHARS).collect()

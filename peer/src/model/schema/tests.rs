@@ -58,4 +58,4 @@ async fn an_entity_that_describes_another_collection_than_its_id_says_is_no_sche
 }
 
 const ENTITY: &str = "3JP7MHS9H5DWM8ZFRM4GAHVA12";
-const FINGERPRINT: &str = "d6c11cd6c2f35814";
+const FINGERPRINT: &str = "c2536e04c778fdc6";
