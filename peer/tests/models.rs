@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use futures::StreamExt;
+use reknit::model::View;
 use reknit::{
     Change, Counter, Document, EntityId, Error, FieldValue, Model, ModelError, ModelTx, Peer, PeerEvent, Ref,
     Register, Role, Space, Text, TxError, Value,
@@ -402,6 +403,53 @@ async fn compatible_versions_merge_and_an_older_one_takes_nothing_back() -> Resu
     assert_eq!((notes.versions, notes.fields.len(), notes.conflicts.len()), (2, 7, 0));
     space.register::<First>().await?;
     assert_eq!(space.schema()?, after_second);
+    Ok(())
+}
+
+#[tokio::test]
+async fn whoever_declares_first_every_version_is_written_once_and_all_is_kept() -> Result<()> {
+    const ORDERS: [[usize; 3]; 6] = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+    #[derive(Model)]
+    #[model(collection = "notes")]
+    struct Third {
+        #[model(index)]
+        colour: Register<String>,
+        #[model(default = "me")]
+        author: Register<String>,
+    }
+    for order in ORDERS {
+        let space = alone().await?;
+        let declare = async |version| match version {
+            0 => space.register::<First>().await,
+            1 => space.register::<Second>().await,
+            _ => space.register::<Third>().await,
+        };
+        for version in order {
+            declare(version).await?;
+        }
+        let (schema, events) = (space.schema()?, space.status().await?.events);
+        for version in ORDERS.into_iter().flatten() {
+            declare(version).await?;
+        }
+        assert_eq!((&space.schema()?, space.status().await?.events), (&schema, events), "{order:?}");
+        let field = |id: &str| schema[0].fields.iter().find(|field| field.id == id).expect("it is declared");
+        assert!(field("title").optional && field("title").index, "{order:?}");
+        assert!(field("colour").optional && field("colour").index, "{order:?}");
+        assert_eq!(field("author").default, Some(Value::from("me")), "{order:?}");
+        assert_eq!((schema[0].versions, schema[0].conflicts.len()), (3, 0));
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_view_of_an_entity_alone_reads_and_follows_nothing() -> Result<()> {
+    let space = alone().await?;
+    let album = insert_blue(&space).await?;
+    let entity = space.get("albums", album.id())?.expect("it was inserted");
+    let view = View::<Album>::detached(entity.clone());
+    assert_eq!(view.title()?, "Blue");
+    assert!(matches!(view.artist().load().await, Err(Error::Model(ModelError::Detached))));
+    assert_eq!(space.as_view::<Album>(entity).artist().load().await?.name()?, "Nina");
     Ok(())
 }
 

@@ -1,6 +1,8 @@
 //! How a field merges, told from its type.
 
-use syn::{Error, GenericArgument, PathArguments, PathSegment, Result, Type};
+use proc_macro2::{Group, TokenStream, TokenTree};
+use quote::ToTokens;
+use syn::{Error, GenericArgument, Ident, PathArguments, PathSegment, Result, Type, parse2};
 
 /// How a field merges.
 pub(crate) enum Kind {
@@ -23,9 +25,11 @@ pub(crate) struct Held {
 }
 
 impl Kind {
-    pub(crate) fn of(written: &Type) -> Result<Self> {
+    /// The kind of a field of the struct with this name.
+    pub(crate) fn of(written: &Type, name: &Ident) -> Result<Self> {
         let wrong = || Error::new_spanned(written, WRONG_TYPE);
-        let segment = last_segment(written).ok_or_else(wrong)?;
+        let named = parse2::<Type>(without_self(written.to_token_stream(), name))?;
+        let segment = last_segment(&named).ok_or_else(wrong)?;
         let held = only_argument(segment);
         match segment.ident.to_string().as_str() {
             "Register" => held.map(|held| Self::Register(Box::new(Held::of(held)))).ok_or_else(wrong),
@@ -48,6 +52,21 @@ impl Held {
             referent: inside(inner, "Ref").cloned(),
         }
     }
+}
+
+/// The tokens with the struct's name for `Self`, which means another type where they are put.
+fn without_self(tokens: TokenStream, name: &Ident) -> TokenStream {
+    let replace = |token| match token {
+        TokenTree::Ident(ident) if ident == "Self" => {
+            TokenTree::Ident(Ident::new(&name.to_string(), ident.span()))
+        }
+        TokenTree::Group(group) => {
+            let inside = without_self(group.stream(), name);
+            TokenTree::Group(Group::new(group.delimiter(), inside))
+        }
+        other => other,
+    };
+    tokens.into_iter().map(replace).collect()
 }
 
 /// The `T` of a `wrapper<T>`.

@@ -35,7 +35,7 @@ impl Model {
         let collection = wrong.or(collection(input));
         let mut fields = Vec::new();
         for field in named {
-            fields.extend(wrong.or(Field::parse(field)));
+            fields.extend(wrong.or(Field::parse(field, &input.ident)));
         }
         if let Err(error) = ids_differ(&fields) {
             wrong.add(error);
@@ -47,10 +47,10 @@ impl Model {
 }
 
 impl Field {
-    fn parse(field: &syn::Field) -> Result<Self> {
+    fn parse(field: &syn::Field, model: &Ident) -> Result<Self> {
         let name = field.ident.clone().ok_or_else(|| Error::new_spanned(field, NOT_NAMED))?;
         let said = OfField::parse(&field.attrs)?;
-        let kind = Kind::of(&field.ty)?;
+        let kind = Kind::of(&field.ty, model)?;
         let plain = name.unraw().to_string();
         if RESERVED.contains(&plain.as_str()) {
             let what = format!(

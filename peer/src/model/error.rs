@@ -64,6 +64,11 @@ pub enum ModelError {
         /// What is wrong.
         why: ValueError,
     },
+    /// A reference was to be followed, and it is not known from where.
+    #[error(
+        "the view is of an entity alone: look the reference up in the space or snapshot that the entity is from"
+    )]
+    Detached,
     /// The space has the collection otherwise.
     #[error(transparent)]
     Schema(Box<SchemaConflict>),

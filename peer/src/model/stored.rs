@@ -4,6 +4,7 @@
 //! calls bytes become bytes.
 
 mod from_value;
+mod to_key;
 mod to_value;
 
 use reknit_types::Value;

@@ -22,6 +22,8 @@ pub(crate) enum Source {
     Space(Space),
     /// They are followed in the same view of the space.
     Snapshot(Snapshot),
+    /// They are not followed.
+    Nowhere,
 }
 
 impl Source {
@@ -29,6 +31,7 @@ impl Source {
         match self {
             Self::Space(space) => space.view(reference),
             Self::Snapshot(snapshot) => snapshot.view(reference),
+            Self::Nowhere => Err(ModelError::Detached.into()),
         }
     }
 }
@@ -36,6 +39,12 @@ impl Source {
 impl<M: Model> View<M> {
     pub(crate) fn new(entity: Entity, source: Source) -> Self {
         Self { entity, source, model: PhantomData }
+    }
+
+    /// The view of an entity that was read elsewhere, from a simulated peer say. Its references can be read and not
+    /// followed.
+    pub fn detached(entity: impl Into<Entity>) -> M::View {
+        Self::new(entity.into(), Source::Nowhere).into()
     }
 
     /// The id.

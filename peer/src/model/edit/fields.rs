@@ -40,7 +40,7 @@ impl<'e, 't, 'a, T> RegisterFieldMut<'e, 't, 'a, T> {
     /// Writes the register.
     ///
     /// # Errors
-    /// [`TxError::Caller`] with [`ModelError::Unstorable`]; whatever
+    /// [`TxError::Caller`] with [`ModelError::Unstorable`](crate::ModelError::Unstorable); whatever
     /// [`EntityMut::set`](reknit_engine::EntityMut::set) fails with.
     pub fn set(&mut self, value: impl Into<Register<T>>) -> Result<(), TxError>
     where
@@ -53,7 +53,7 @@ impl<'e, 't, 'a, T> RegisterFieldMut<'e, 't, 'a, T> {
     /// What it holds.
     ///
     /// # Errors
-    /// [`TxError::Caller`] with a [`ModelError`] if it cannot be read as the model says.
+    /// [`TxError::Caller`] with a [`ModelError`](crate::ModelError) if it cannot be read as the model says.
     pub fn get(&mut self) -> Result<T, TxError>
     where
         T: DeserializeOwned,
@@ -82,7 +82,7 @@ impl<'e, 't, 'a> CounterFieldMut<'e, 't, 'a> {
     /// Where it stands.
     ///
     /// # Errors
-    /// [`TxError::Caller`] with [`ModelError::Kind`] if it is no counter.
+    /// [`TxError::Caller`] with [`ModelError::Kind`](crate::ModelError::Kind) if it is no counter.
     pub fn get(&mut self) -> Result<i64, TxError> {
         Ok(if let Some(FieldValue::Counter(sum)) = self.field.read()? { sum } else { 0 })
     }
@@ -104,7 +104,7 @@ impl<'e, 't, 'a> TextFieldMut<'e, 't, 'a> {
     /// The whole text.
     ///
     /// # Errors
-    /// [`TxError::Caller`] with [`ModelError::Kind`] if it is no text.
+    /// [`TxError::Caller`] with [`ModelError::Kind`](crate::ModelError::Kind) if it is no text.
     pub fn get(&mut self) -> Result<String, TxError> {
         Ok(if let Some(FieldValue::Text(text)) = self.field.read()? { text } else { String::new() })
     }
@@ -166,7 +166,7 @@ impl<'e, 't, 'a> DocumentFieldMut<'e, 't, 'a> {
     /// The whole document.
     ///
     /// # Errors
-    /// [`TxError::Caller`] with [`ModelError::Kind`] if it is no document.
+    /// [`TxError::Caller`] with [`ModelError::Kind`](crate::ModelError::Kind) if it is no document.
     pub fn get(&mut self) -> Result<Json, TxError> {
         Ok(if let Some(FieldValue::Document(json)) = self.field.read()? { json } else { empty() })
     }

@@ -156,29 +156,36 @@ impl<M, T: Serialize> RegisterField<M, T> {
     }
 }
 
-impl<M, T: Serialize + Ordered> RegisterField<M, T> {
-    /// The field is less than `value`.
-    pub fn lt(&self, value: impl Into<Register<T>>) -> Predicate<M> {
-        self.compare("< ?", value)
-    }
+macro_rules! ordered_comparisons {
+    ($($(#[$doc:meta])* $method:ident $operator:literal;)*) => {$(
+        $(#[$doc])*
+        pub fn $method(&self, value: impl Into<Register<T>>) -> Predicate<M>
+        where
+            T: Ordered,
+        {
+            self.compare($operator, value)
+        }
+    )*};
+}
 
-    /// The field is `value` or less.
-    pub fn le(&self, value: impl Into<Register<T>>) -> Predicate<M> {
-        self.compare("<= ?", value)
-    }
-
-    /// The field is greater than `value`.
-    pub fn gt(&self, value: impl Into<Register<T>>) -> Predicate<M> {
-        self.compare("> ?", value)
-    }
-
-    /// The field is `value` or greater.
-    pub fn ge(&self, value: impl Into<Register<T>>) -> Predicate<M> {
-        self.compare(">= ?", value)
+// The bound is that of the methods: so the compiler says that there is no order, not that there is no method.
+impl<M, T: Serialize> RegisterField<M, T> {
+    ordered_comparisons! {
+        /// The field is less than `value`.
+        lt "< ?";
+        /// The field is `value` or less.
+        le "<= ?";
+        /// The field is greater than `value`.
+        gt "> ?";
+        /// The field is `value` or greater.
+        ge ">= ?";
     }
 
     /// The field is one of the two or lies between them.
-    pub fn between(&self, least: impl Into<Register<T>>, greatest: impl Into<Register<T>>) -> Predicate<M> {
+    pub fn between(&self, least: impl Into<Register<T>>, greatest: impl Into<Register<T>>) -> Predicate<M>
+    where
+        T: Ordered,
+    {
         let operands = vec![to_value(&least.into().0), to_value(&greatest.into().0)];
         compare(&self.path, "BETWEEN ? AND ?", operands)
     }

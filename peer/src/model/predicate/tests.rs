@@ -14,6 +14,8 @@ struct Artist {
     name: Register<String>,
     label: Register<Option<Ref<Label>>>,
     bio: Text,
+    r#type: Register<String>,
+    teacher: Register<Option<Ref<Self>>>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -79,6 +81,7 @@ fn paths_lead_into_documents_and_along_references() {
         r#"MATCH("artist"."bio", ?)"#,
         ["jazz".into()],
     );
+    check(Artist::teacher().then(Artist::r#type()).eq("band"), r#""teacher"."type" = ?"#, ["band".into()]);
     let id = EntityId::from_bytes([3; 16]);
     check(Album::artist().eq(Ref::new(id)), r#""artist" = ?"#, [Value::Ref(id)]);
     check(Album::artist().in_([id]), r#""artist" IN (?)"#, [Value::Ref(id)]);
