@@ -67,6 +67,19 @@
 //! # }
 //! ```
 //!
+//! What a register holds is any type with serde's traits, by value:
+//!
+//! ```compile_fail,E0277
+//! # use reknit::{Model, Register};
+//! enum Genre { Folk, Jazz }
+//!
+//! #[derive(Model)]
+//! struct Album { genre: Register<Genre> }
+//! ```
+//!
+//! The functions for predicates are the struct's own: an app that wants methods of these names on the plain struct gives
+//! them others. Writes without a model, as those of the command line, are not held to any.
+//!
 //! # What changes when the struct does
 //!
 //! A field is stored under its id: its name, unless `#[model(id = "..")]` says otherwise. So a field that is renamed keeps
@@ -115,6 +128,10 @@ pub use view::View;
 use crate::TxError;
 
 /// A struct that says what the entities of a collection hold. Derive it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a model",
+    note = "a reference leads to a struct with `#[derive(reknit::Model)]`"
+)]
 pub trait Model: Sized + 'static {
     /// The collection its entities live in.
     const COLLECTION: &'static str;

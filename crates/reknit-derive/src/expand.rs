@@ -100,22 +100,25 @@ fn default(field: &Field, held: &Held) -> Option<TokenStream> {
 
 fn write((at, field): (usize, &Field)) -> TokenStream {
     let name = &field.name;
-    match &field.kind {
-        Kind::Register(_) => quote!(edit.write_register(&Self::FIELDS[#at], &self.#name)?;),
-        Kind::Counter => quote!(edit.write_counter(&Self::FIELDS[#at], self.#name)?;),
-        Kind::Text => quote!(edit.write_text(&Self::FIELDS[#at], &self.#name)?;),
-        Kind::Document => quote!(edit.write_document(&Self::FIELDS[#at], &self.#name)?;),
-    }
+    let write = match &field.kind {
+        Kind::Register(_) => quote!(write_register(&Self::FIELDS[#at], &self.#name)),
+        Kind::Counter => quote!(write_counter(&Self::FIELDS[#at], self.#name)),
+        Kind::Text => quote!(write_text(&Self::FIELDS[#at], &self.#name)),
+        Kind::Document => quote!(write_document(&Self::FIELDS[#at], &self.#name)),
+    };
+    // What the compiler says about the type is then said of the field.
+    quote_spanned!(name.span()=> edit.#write?;)
 }
 
 fn read((at, field): (usize, &Field)) -> TokenStream {
     let name = &field.name;
-    match &field.kind {
-        Kind::Register(_) => quote!(#name: ::reknit::Register(view.register(&Self::FIELDS[#at])?)),
-        Kind::Counter => quote!(#name: ::reknit::Counter(view.counter(&Self::FIELDS[#at])?)),
-        Kind::Text => quote!(#name: ::reknit::Text(view.text(&Self::FIELDS[#at])?)),
-        Kind::Document => quote!(#name: ::reknit::Document(view.document(&Self::FIELDS[#at])?)),
-    }
+    let (wrapper, method) = match &field.kind {
+        Kind::Register(_) => (quote!(Register), quote!(register)),
+        Kind::Counter => (quote!(Counter), quote!(counter)),
+        Kind::Text => (quote!(Text), quote!(text)),
+        Kind::Document => (quote!(Document), quote!(document)),
+    };
+    quote_spanned!(name.span()=> #name: ::reknit::#wrapper(view.#method(&Self::FIELDS[#at])?))
 }
 
 /// A function for each field that predicates begin with.

@@ -100,7 +100,8 @@ fields! {
     DocumentPath<M>;
 }
 
-/// Values that queries know an order of.
+/// Values that queries know an order of. An app's own type has one if it is stored as one of these, a date as text say,
+/// in the same order.
 #[diagnostic::on_unimplemented(
     message = "queries know no order of `{Self}`",
     note = "numbers, text and bools have one; other types can be compared with `eq`, `ne` and `in_` only"
