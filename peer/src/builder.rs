@@ -5,6 +5,7 @@ use crate::core::{Core, Parts, Task};
 use crate::ending::Ending;
 use crate::error::Error;
 use crate::journal::{JournalOptions, Recorded};
+use crate::model::tell_of_conflicts;
 use crate::network::Network;
 use crate::peer::Peer;
 use crate::runtime::Runtime;
@@ -169,6 +170,7 @@ impl PeerBuilder {
         };
         spawn_runtime(runtime)?;
         first_round(&core).await?;
+        tokio::spawn(tell_of_conflicts(Arc::clone(&core)));
         if let (Some(net), Some(events)) = (net, events) {
             tokio::spawn(Network::new(Arc::clone(&core), net, streams).run(events, published));
         }

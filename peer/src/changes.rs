@@ -34,7 +34,7 @@ pub enum Change {
         stamp_ms: u64,
         /// Whether this device wrote it, since it was started.
         local: bool,
-        /// What it did.
+        /// What it did, to collections that are Reknit's own left out.
         entities: Vec<EntityChange>,
     },
     /// The watcher was so slow that it missed this many events of this peer. What it shows may be out of date: read it again.
@@ -85,7 +85,7 @@ impl Changes {
             author_name: name.map(|member| member.name),
             stamp_ms: committed.stamp.ms(),
             local: committed.local,
-            entities: committed.changes.iter().map(EntityChange::from).collect(),
+            entities: shown(&committed.changes),
         }
     }
 }
@@ -107,6 +107,10 @@ impl Stream for Changes {
             }
         }
     }
+}
+
+fn shown(changes: &[reknit_engine::EntityChange]) -> Vec<EntityChange> {
+    changes.iter().filter(|change| !change.collection.is_reserved()).map(EntityChange::from).collect()
 }
 
 impl From<&reknit_engine::EntityChange> for EntityChange {

@@ -1,5 +1,6 @@
 //! What can go wrong for an app.
 
+use crate::model::ModelError;
 use reknit_engine::store::StoreError;
 use reknit_engine::{EngineError, TxError};
 use reknit_net::NetError;
@@ -50,7 +51,10 @@ pub enum Error {
     NotPermitted(String),
     /// The transaction was not committed.
     #[error(transparent)]
-    Tx(#[from] TxError),
+    Tx(TxError),
+    /// What is stored and what the app's models say do not fit together.
+    #[error(transparent)]
+    Model(#[from] ModelError),
     /// Not a name for a collection or field.
     #[error(transparent)]
     Name(#[from] NameError),
@@ -86,11 +90,23 @@ impl From<OpenError> for Error {
     }
 }
 
+impl From<TxError> for Error {
+    fn from(error: TxError) -> Self {
+        match error {
+            TxError::Caller(error) => match error.downcast::<ModelError>() {
+                Ok(error) => Self::Model(*error),
+                Err(error) => Self::Tx(TxError::Caller(error)),
+            },
+            other => Self::Tx(other),
+        }
+    }
+}
+
 impl From<EngineError> for Error {
     fn from(error: EngineError) -> Self {
         match error {
             EngineError::Store(error) => Self::Store(error),
-            EngineError::Tx(error) => Self::Tx(error),
+            EngineError::Tx(error) => error.into(),
             EngineError::NotPermitted(refusal) => Self::NotPermitted(refusal.to_string()),
             other => Self::Refused(other.to_string()),
         }

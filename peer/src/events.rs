@@ -1,5 +1,6 @@
 //! What happens to a peer, for those who show it.
 
+use crate::model::Difference;
 use reknit_engine::SpaceNo;
 use reknit_types::{DeviceId, SpaceId};
 use serde::Serialize;
@@ -81,6 +82,16 @@ pub enum PeerEvent {
         device: DeviceId,
         /// Why.
         reason: String,
+    },
+    /// What one model says about a collection contradicts what another does: two peers declared it while they were apart.
+    /// [`Space::schema`](crate::Space::schema) has what stands; a model that contradicts it can be used to read only.
+    SchemaConflict {
+        /// The space.
+        space: SpaceId,
+        /// The collection.
+        collection: String,
+        /// Where.
+        differences: Vec<Difference>,
     },
     /// Peers nearby cannot be found by themselves here.
     MdnsUnavailable {

@@ -3,7 +3,8 @@
 //! A [`Peer`] is one full node with its own store. It holds spaces; a [`Space`] holds collections of entities, and is
 //! shared by its members. Every peer reads and writes with no network, and converges with those it can reach.
 //!
-//! This crate never starts a server, and needs none. Read [`Peer`] and [`Space`] first.
+//! This crate never starts a server, and needs none. Read [`Peer`] and [`Space`] first, then [`model`] for entities that
+//! are described by structs.
 //!
 //! ```
 //! use futures::StreamExt;
@@ -35,6 +36,7 @@ mod error;
 mod events;
 mod journal;
 mod log;
+pub mod model;
 mod network;
 mod peer;
 mod runtime;
@@ -50,8 +52,10 @@ pub use error::Error;
 pub use events::PeerEvent;
 pub use journal::JournalOptions;
 pub use log::{LogEntry, LogOp};
+pub use model::{Counter, Document, Model, ModelError, ModelTx, Ref, Register, Text};
 pub use peer::Peer;
 pub use reknit_access::{Role, Ticket, TicketError};
+pub use reknit_derive::Model;
 pub use reknit_engine::read::Page;
 pub use reknit_engine::store::Durability;
 pub use reknit_engine::{DocumentMut, EntityMut, MemberInfo, TextMut, Tx, TxError};
@@ -67,3 +71,7 @@ pub use transaction::Transaction;
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 pub struct Readme;
+
+// What the derive macro writes names the crate from outside.
+#[cfg(test)]
+extern crate self as reknit;

@@ -135,7 +135,7 @@ impl Space {
         self.snapshot()?.scan(collection, page)
     }
 
-    /// The names of all collections that ever held an entity.
+    /// The names of all collections that ever held an entity, those that are Reknit's own left out.
     ///
     /// # Errors
     /// [`Error::Store`].
@@ -148,7 +148,7 @@ impl Space {
     /// # Errors
     /// [`Error::Store`].
     pub fn snapshot(&self) -> Result<Snapshot, Error> {
-        Ok(Snapshot { reads: self.peer.core().snapshot()?, no: self.no })
+        Ok(Snapshot { reads: self.peer.core().snapshot()?.into(), space: self.clone() })
     }
 
     /// Every event committed from now on, local or not. Dropping the stream ends it.
@@ -261,10 +261,11 @@ impl std::fmt::Debug for Space {
     }
 }
 
-/// One consistent view of a space.
+/// One consistent view of a space. Cheap to clone.
+#[derive(Clone)]
 pub struct Snapshot {
-    reads: Box<dyn Reads + Send + Sync>,
-    no: SpaceNo,
+    reads: Arc<dyn Reads + Send + Sync>,
+    space: Space,
 }
 
 impl Snapshot {
@@ -273,7 +274,7 @@ impl Snapshot {
     /// # Errors
     /// [`Error::Name`], [`Error::Store`].
     pub fn get(&self, collection: &str, id: EntityId) -> Result<Option<Entity>, Error> {
-        let found = read::entity(&*self.reads, self.no, &Name::new(collection)?, id)?;
+        let found = read::entity(&*self.reads, self.space.no, &Name::new(collection)?, id)?;
         Ok(found.map(Entity::from))
     }
 
@@ -282,16 +283,18 @@ impl Snapshot {
     /// # Errors
     /// [`Error::Name`], [`Error::Store`].
     pub fn scan(&self, collection: &str, page: Page) -> Result<Vec<Entity>, Error> {
-        let found = read::entities(&*self.reads, self.no, &Name::new(collection)?, page)?;
+        let found = read::entities(&*self.reads, self.space.no, &Name::new(collection)?, page)?;
         Ok(found.into_iter().map(Entity::from).collect())
     }
 
-    /// The names of all collections that ever held an entity.
+    /// The names of all collections that ever held an entity, those that are Reknit's own left out.
     ///
     /// # Errors
     /// [`Error::Store`].
     pub fn collections(&self) -> Result<Vec<Name>, Error> {
-        Ok(read::collections(&*self.reads, self.no)?)
+        let mut names = read::collections(&*self.reads, self.space.no)?;
+        names.retain(|name| !name.is_reserved());
+        Ok(names)
     }
 }
 

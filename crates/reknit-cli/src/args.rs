@@ -60,6 +60,8 @@ pub(crate) enum Command {
     Restore(IdsArgs),
     /// List collections, or the entities of one
     Ls(LsArgs),
+    /// Show what apps say about the fields of collections, and where they contradict each other
+    Schema(SchemaArgs),
     /// Show the history of a space as a graph, newest first
     Log(LogArgs),
     /// Show changes as they arrive
@@ -284,6 +286,12 @@ pub(crate) struct LsArgs {
     /// Show deleted entities too
     #[arg(long)]
     pub(crate) deleted: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SchemaArgs {
+    /// Only this collection
+    pub(crate) collection: Option<String>,
 }
 
 #[derive(Debug, Args)]

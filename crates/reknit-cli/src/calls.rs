@@ -7,6 +7,7 @@ mod entities;
 mod history;
 mod network;
 mod pick;
+mod schema;
 mod spaces;
 mod streams;
 
@@ -16,6 +17,7 @@ pub(crate) use entities::{
 };
 pub(crate) use history::{LOG_ENTRIES_MAX, Log, Status, UntilConverged, Why};
 pub(crate) use network::{Hello, Pause, Resume, Stop};
+pub(crate) use schema::Schema;
 pub(crate) use spaces::{Invite, InviteReply, Join, SpaceInfo, SpaceLeave, SpaceNew, Spaces};
 pub(crate) use streams::{Happenings, Watch};
 

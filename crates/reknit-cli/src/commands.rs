@@ -6,6 +6,7 @@ mod edit;
 mod init;
 mod log;
 mod ls;
+mod schema;
 mod spaces;
 mod status;
 mod sync;
@@ -72,6 +73,7 @@ pub(crate) async fn run(cli: Cli, output: Output) -> Result<ExitCode, Failure> {
         Command::Rm(args) => data::remove(&context, args).await,
         Command::Restore(args) => data::restore(&context, args).await,
         Command::Ls(args) => ls::run(&context, args).await,
+        Command::Schema(args) => schema::run(&context, args).await,
         Command::Log(args) => log::run(&context, args).await,
         Command::Watch(args) => watch::run(&context, args).await,
         Command::Status => status::status(&context).await,

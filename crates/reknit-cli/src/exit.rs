@@ -96,7 +96,9 @@ impl From<Error> for Failure {
             Error::NotPermitted(_) => Exit::NotAllowed,
             Error::AmbiguousSpace { .. }
             | Error::Name(_)
-            | Error::Tx(TxError::Name(_) | TxError::KindMismatch { .. } | TxError::Deleted(_)) => Exit::Usage,
+            | Error::Tx(
+                TxError::Name(_) | TxError::Reserved(_) | TxError::KindMismatch { .. } | TxError::Deleted(_),
+            ) => Exit::Usage,
             _ => Exit::Error,
         };
         Self::new(exit, error.to_string())

@@ -102,6 +102,7 @@ fn routes() -> Router<Served> {
     let router = answer::<calls::Restore>(router);
     let router = answer::<calls::List>(router);
     let router = answer::<calls::Collections>(router);
+    let router = answer::<calls::Schema>(router);
     let router = answer::<calls::Write>(router);
     let router = answer::<calls::Begin>(router);
     let router = answer::<calls::Commit>(router);

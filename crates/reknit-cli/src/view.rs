@@ -1,9 +1,11 @@
 //! The answers of a peer as they travel over the socket and as `--json` prints them.
 
 mod event;
+mod schema;
 mod standing;
 
 pub(crate) use event::{EventView, HappeningView, WatchView};
+pub(crate) use schema::{FieldView, SchemaView};
 pub(crate) use standing::{LinkView, ReasonView, ReceiptView, SpaceView, StatusView};
 
 use reknit::EntityId;

@@ -63,6 +63,9 @@ pub enum TxError {
     /// Not a name for a collection or field.
     #[error(transparent)]
     Name(#[from] NameError),
+    /// The collection is not for apps to write to.
+    #[error("collection {0} is Reknit's own: names that begin with `reknit.` are reserved; choose another")]
+    Reserved(Name),
     /// The field merges in another way.
     #[error("field {field} is a {is} and cannot be edited as a {wanted}")]
     KindMismatch {
@@ -109,6 +112,9 @@ pub enum TxError {
     /// The caller changed its mind.
     #[error("aborted: {0}")]
     Aborted(String),
+    /// The caller could not do what it wanted to.
+    #[error(transparent)]
+    Caller(Box<dyn std::error::Error + Send + Sync>),
     /// The closure panicked.
     #[error("the transaction panicked and was rolled back")]
     Panicked,
@@ -118,6 +124,11 @@ impl TxError {
     /// An error of the caller's own, to roll back with.
     pub fn abort(reason: impl Into<String>) -> Self {
         Self::Aborted(reason.into())
+    }
+
+    /// An error of the caller's own type, to roll back with. It comes back as it is.
+    pub fn caller(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Caller(Box::new(error))
     }
 }
 

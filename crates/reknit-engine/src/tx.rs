@@ -23,8 +23,8 @@ use rand_chacha::ChaCha20Rng;
 use reknit_crdt::{Crdt, Edit, Identity, Origin, Place};
 use reknit_types::limits::{TRANSACTION_ENTITIES_MAX, TRANSACTION_OPS_MAX};
 use reknit_types::{CrdtKind, EntityEdit, EntityId, Name, Op, Transaction};
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a transaction has seen and done so far.
 #[derive(Debug, Default)]
@@ -38,6 +38,8 @@ pub struct TxState {
     /// The operations of which only the last counts, as they all have the stamp of the event: which entity, which
     /// register or counter (none for deletions and restorations), and where among the entity's operations.
     last: BTreeMap<(usize, Option<Name>), usize>,
+    /// What was remembered with [`Tx::note`].
+    notes: BTreeSet<String>,
 }
 
 /// A transaction in progress.
@@ -74,7 +76,7 @@ impl<'a> Tx<'a> {
     /// Creates an entity in `collection` under a fresh id.
     ///
     /// # Errors
-    /// [`TxError::Name`] if `collection` cannot be a name.
+    /// [`TxError::Name`] if `collection` cannot be a name, [`TxError::Reserved`].
     pub fn create(&mut self, collection: &str) -> Result<EntityMut<'_, 'a>, TxError> {
         let entity = EntityId::generate(self.now_ms, self.rng);
         self.create_with_id(collection, entity)
@@ -83,9 +85,9 @@ impl<'a> Tx<'a> {
     /// Creates an entity under an id of the caller's; creating one that is there already changes nothing.
     ///
     /// # Errors
-    /// [`TxError::Name`] if `collection` cannot be a name.
+    /// [`TxError::Name`] if `collection` cannot be a name, [`TxError::Reserved`].
     pub fn create_with_id(&mut self, collection: &str, id: EntityId) -> Result<EntityMut<'_, 'a>, TxError> {
-        let key = self.row_key(collection, id)?;
+        let key = self.open_to_apps(collection, id)?;
         let stamp = reknit_types::Stamp::from_parts(self.now_ms, 0);
         let row = self.row_mut(&key)?;
         if row.lifecycle.created.is_none() {
@@ -98,11 +100,31 @@ impl<'a> Tx<'a> {
     /// The entity with this id, to be read or edited. Editing one that was never seen creates it.
     ///
     /// # Errors
-    /// [`TxError::Name`] if `collection` cannot be a name, [`TxError::Read`] if the store fails.
+    /// [`TxError::Name`] if `collection` cannot be a name, [`TxError::Reserved`], [`TxError::Read`] if the store fails.
     pub fn entity(&mut self, collection: &str, id: EntityId) -> Result<EntityMut<'_, 'a>, TxError> {
+        let key = self.open_to_apps(collection, id)?;
+        self.row_mut(&key)?;
+        Ok(EntityMut::new(self, key))
+    }
+
+    /// The entity with this id in a collection that is Reknit's own: for the layers that keep their books in it.
+    ///
+    /// # Errors
+    /// As for [`Tx::entity`].
+    pub fn reserved(&mut self, collection: &str, id: EntityId) -> Result<EntityMut<'_, 'a>, TxError> {
         let key = self.row_key(collection, id)?;
         self.row_mut(&key)?;
         Ok(EntityMut::new(self, key))
+    }
+
+    /// Whether [`Tx::note`] was called with this in the transaction: what is to be done once in each was done.
+    pub fn has_noted(&self, what: &str) -> bool {
+        self.state.notes.contains(what)
+    }
+
+    /// Remembers something for the rest of the transaction.
+    pub fn note(&mut self, what: &str) {
+        self.state.notes.insert(what.to_owned());
     }
 
     /// What the entity holds, own writes included; `None` if it was never seen.
@@ -124,6 +146,11 @@ impl<'a> Tx<'a> {
             }
         }
         Ok(Some(Entity { collection: key.collection, id, deleted, fields }))
+    }
+
+    fn open_to_apps(&self, collection: &str, entity: EntityId) -> Result<RowKey, TxError> {
+        let key = self.row_key(collection, entity)?;
+        if key.collection.is_reserved() { Err(TxError::Reserved(key.collection)) } else { Ok(key) }
     }
 
     fn row_key(&self, collection: &str, entity: EntityId) -> Result<RowKey, TxError> {

@@ -31,6 +31,11 @@ impl Name {
         &self.0
     }
 
+    /// Whether a collection of this name is Reknit's own: it begins with `reknit.`, and no app writes to it.
+    pub fn is_reserved(&self) -> bool {
+        self.0.starts_with(RESERVED_PREFIX)
+    }
+
     /// Appends the name to `writer`.
     pub fn encode(&self, writer: &mut Writer) {
         writer.str(&self.0);
@@ -219,6 +224,8 @@ const OP_CREATE: u8 = 0;
 const OP_DELETE: u8 = 1;
 const OP_RESTORE: u8 = 2;
 const OP_EDIT: u8 = 16;
+
+const RESERVED_PREFIX: &str = "reknit.";
 
 #[cfg(test)]
 mod tests {

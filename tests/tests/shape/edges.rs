@@ -13,11 +13,13 @@ const EDGES: &[(&str, &[&str])] = &[
     ("reknit-engine", &["reknit-types", "reknit-crdt", "reknit-access", "reknit-sync"]),
     ("reknit-store", &["reknit-types", "reknit-engine"]),
     ("reknit-net", &["reknit-types"]),
+    ("reknit-derive", &[]),
     (
         "reknit",
         &[
             "reknit-types",
             "reknit-crdt",
+            "reknit-derive",
             "reknit-access",
             "reknit-sync",
             "reknit-engine",

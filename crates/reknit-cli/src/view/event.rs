@@ -217,6 +217,11 @@ impl HappeningView {
                 let text = format!("the session with {} ended: {reason}", name(device));
                 Self::of_both("session_ended", (space, device), text)
             }
+            PeerEvent::SchemaConflict { space, collection, differences } => {
+                let said: Vec<_> = differences.iter().map(ToString::to_string).collect();
+                let text = format!("two apps have {collection} otherwise: {}", said.join("; "));
+                Self::of_space("schema_conflict", space, text)
+            }
             PeerEvent::MdnsUnavailable { reason } => {
                 let text = format!("peers nearby cannot be found by themselves here: {reason}");
                 Self::own("mdns_unavailable", text)

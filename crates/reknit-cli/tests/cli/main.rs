@@ -100,6 +100,58 @@ fn every_answer_is_json_when_asked_for() {
     assert_eq!(home.json(&["rm", "songs", &id])[0], id.as_str());
 }
 
+/// As an app would have it.
+#[derive(reknit::Model)]
+#[model(collection = "songs")]
+struct Song {
+    #[model(id = "ttl", index)]
+    title: reknit::Register<String>,
+    year: reknit::Register<Option<i32>>,
+    #[model(default = 3)]
+    stars: reknit::Register<u8>,
+    next: reknit::Register<Option<reknit::Ref<Song>>>,
+    plays: reknit::Counter,
+}
+
+#[tokio::test]
+async fn what_apps_declare_is_shown_and_is_no_collection() {
+    let home = Home::with_space("laptop");
+    assert_eq!(home.json(&["schema"]), json!([]));
+    let app = reknit::Peer::builder(home.dir.path().join("home/peer.redb")).offline().start().await.unwrap();
+    app.spaces()[0].register::<Song>().await.unwrap();
+    app.shutdown().await.unwrap();
+    let id = home.put(&["songs", "ttl=Blue", "year:=1971"]);
+    let declared = json!([{
+        "collection": "songs",
+        "fields": [
+            { "id": "next", "name": "next", "kind": "register", "type": "reference", "references": "songs",
+              "optional": true, "index": false },
+            { "id": "plays", "name": "plays", "kind": "counter", "optional": false, "index": false },
+            { "id": "stars", "name": "stars", "kind": "register", "type": "int", "default": 3, "optional": false,
+              "index": false },
+            { "id": "ttl", "name": "title", "kind": "register", "type": "text", "optional": false, "index": true },
+            { "id": "year", "name": "year", "kind": "register", "type": "int", "optional": true, "index": false },
+        ],
+        "versions": 1,
+        "conflicts": [],
+    }]);
+    assert_eq!(home.json(&["schema"]), declared);
+    let shown = home.ok(&["schema", "songs"]);
+    assert!(shown.starts_with("songs, 1 version\n"), "{shown}");
+    assert!(shown.contains("register of references to songs"), "{shown}");
+    let up = home.up();
+    assert_eq!(home.json(&["schema"]), declared);
+    drop(up);
+
+    assert_eq!(home.json(&["ls"]), json!({ "songs": 1 }));
+    assert_eq!(home.ok(&["export"]).lines().count(), 1);
+    let (code, told) = home.fails(&["put", "reknit.schema", "title=Blue"]);
+    assert!(code == 2 && told.contains("reserved"), "{code} {told}");
+    let (code, told) = home.fails(&["schema", "films"]);
+    assert!(code == 3 && told.contains("films"), "{code} {told}");
+    assert_eq!(home.json(&["get", "songs", &id, "ttl"]), "Blue");
+}
+
 #[test]
 fn the_log_draws_what_happened() {
     let home = Home::with_space("laptop");

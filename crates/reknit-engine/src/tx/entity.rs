@@ -32,6 +32,14 @@ impl<'t, 'a> EntityMut<'t, 'a> {
         Ok(row.lifecycle.created.is_some() && !row.deleted())
     }
 
+    /// Whether it is deleted.
+    ///
+    /// # Errors
+    /// [`TxError::Read`] if the store fails.
+    pub fn is_deleted(&mut self) -> Result<bool, TxError> {
+        Ok(self.tx.row_mut(&self.key)?.deleted())
+    }
+
     /// What a field holds; `None` if it was never written.
     ///
     /// # Errors
