@@ -1,12 +1,10 @@
 //! A query whose names are looked up and whose parameters are in place.
 
-use crate::datum::Datum;
 use crate::error::SourceError;
 use crate::expr::{Env, Expr, Place};
 use crate::source::{FieldPath, Fields, Row};
 use crate::syntax::AggregateFunction;
 use reknit_types::Name;
-use std::collections::BTreeSet;
 
 /// A query that is ready to be planned, matched against single rows, or kept alive.
 #[derive(Debug, Clone)]
@@ -155,11 +153,6 @@ impl Bound {
         let Place { relation: 0, slot } = *place else { return None };
         Some(FieldPath { field: self.relations.first()?.fields.names.get(slot)?.clone(), steps })
     }
-
-    /// The collections it reads, each once.
-    pub(crate) fn collections(&self) -> BTreeSet<&Name> {
-        self.relations.iter().map(|relation| &relation.fields.collection).collect()
-    }
 }
 
 impl How {
@@ -168,18 +161,5 @@ impl How {
             Self::Base => None,
             Self::Lookup { join, on, .. } | Self::Equal { join, on, .. } => Some((*join, on)),
         }
-    }
-}
-
-/// A row that nothing was asked of yet, for terms that read none.
-pub(crate) struct NoRow;
-
-impl Row for NoRow {
-    fn id(&self) -> reknit_types::EntityId {
-        reknit_types::EntityId::from_bytes([0; 16])
-    }
-
-    fn value(&self, _: usize) -> Result<Datum<'_>, SourceError> {
-        Ok(Datum::Null)
     }
 }

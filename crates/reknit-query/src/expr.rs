@@ -160,14 +160,6 @@ impl Expr {
         }
     }
 
-    /// Shows every field that the term reads.
-    pub(crate) fn places(&self, visit: &mut dyn FnMut(Place)) {
-        match self {
-            Self::Field(place) | Self::Part(place, _) => visit(*place),
-            _ => self.parts().into_iter().for_each(|part| part.places(visit)),
-        }
-    }
-
     /// Whether all relations it reads from are among the first `count`.
     pub(crate) fn reads_only(&self, count: usize) -> bool {
         let mut only = true;

@@ -34,5 +34,8 @@ pub const INDEX_TEXT_BYTES_MAX: usize = 512;
 pub const CURSOR_BYTES_MAX: usize = 4 << 10;
 /// Bytes of a text that an operator makes.
 pub const TEXT_BYTES_MAX: usize = 1 << 20;
-/// Rows that a live query keeps behind its window, so that a gap is filled without asking the source.
-pub const LIVE_SPARE_ROWS: usize = 64;
+/// Rows that a live query at least keeps behind its window, so that a gap is filled without asking the source. It keeps as
+/// many as the window has, within these bounds.
+pub const LIVE_SPARE_ROWS_MIN: usize = 2;
+/// Rows that a live query at most keeps behind its window.
+pub const LIVE_SPARE_ROWS_MAX: usize = 64;

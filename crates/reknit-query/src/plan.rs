@@ -23,6 +23,8 @@ pub struct Plan {
     pub(crate) conditions: Vec<Vec<Expr>>,
     /// For each relation, the index that leads to its rows.
     pub(crate) partner_indexes: Vec<Option<IndexInfo>>,
+    /// For each relation, the index that leads from it back to the first.
+    pub(crate) reverse_indexes: Vec<Option<IndexInfo>>,
 }
 
 /// Where the rows of the collection of `FROM` come from.
@@ -92,7 +94,16 @@ impl Bound {
         });
         let partner_indexes = partner_indexes.collect();
         let choose::Choice { access, delivery, delivered, .. } = choice;
-        Plan { bound: self.clone(), access, delivery, delivered, conditions, partner_indexes }
+        let reverse_indexes = self.reverse_indexes(indexes);
+        Plan {
+            bound: self.clone(),
+            access,
+            delivery,
+            delivered,
+            conditions,
+            partner_indexes,
+            reverse_indexes,
+        }
     }
 }
 

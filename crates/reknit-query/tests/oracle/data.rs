@@ -116,7 +116,7 @@ impl Data {
 }
 
 /// The value of a field; some rows lack it.
-fn value(field: &str, choices: &mut Choices) -> Option<Value> {
+pub(crate) fn value(field: &str, choices: &mut Choices) -> Option<Value> {
     if choices.rarely(8) {
         return None;
     }
