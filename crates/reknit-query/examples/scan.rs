@@ -69,7 +69,7 @@ fn rows() -> Rows {
             Value::Text(format!("Album number {mixed}")),
             Value::Int(i64::from(1960 + mixed % 60)),
             Value::Float(f64::from(mixed % 50) / 10.0),
-            Value::Bool(mixed % 3 == 0),
+            Value::Bool(mixed.is_multiple_of(3)),
             Value::Text(["jazz", "soul", "rock", "folk"][(mixed % 4) as usize].to_owned()),
         ];
         (EntityId::from_bytes(id), values)

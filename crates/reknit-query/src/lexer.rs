@@ -19,6 +19,11 @@ impl Dialect for Subset {
         c.is_alphanumeric() || c == '_'
     }
 
+    /// Read, so that it can be refused by name.
+    fn supports_filter_during_aggregation(&self) -> bool {
+        true
+    }
+
     fn is_delimited_identifier_start(&self, c: char) -> bool {
         c == '"'
     }

@@ -22,6 +22,7 @@ mod memory;
 mod order;
 mod parse;
 mod plan;
+mod predicate;
 mod query;
 mod schema;
 mod source;
@@ -35,6 +36,7 @@ pub use error::{BindError, ParseError, Position, QueryError, SourceError};
 pub use live::{Changed, Difference, LiveResult};
 pub use memory::{Memory, MemoryRow, Record};
 pub use plan::Plan;
+pub use predicate::{FieldValues, LiveId, PredicateIndex, RowChange, Side};
 pub use query::{Params, Query};
 pub use schema::{Schema, Tables};
 pub use source::{

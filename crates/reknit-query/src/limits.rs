@@ -5,9 +5,12 @@ pub const SQL_BYTES_MAX: usize = 64 << 10;
 /// Tokens of one query, white space not counted.
 pub const TOKENS_MAX: usize = 16_384;
 /// Operators (`AND`, `OR`, comparisons, arithmetic) of one query.
-pub const OPERATORS_MAX: usize = 512;
+pub const OPERATORS_MAX: usize = 256;
 /// How deep terms may nest.
-pub const NESTING_MAX: usize = 32;
+pub const NESTING_MAX: usize = 24;
+/// How deep the parser may call itself, which it does at least once for each level of nesting. A level takes some 50 KB of
+/// stack where nothing is optimised.
+pub const PARSER_DEPTH_MAX: usize = 24;
 /// Values in one `IN` list.
 pub const IN_VALUES_MAX: usize = 4_096;
 /// Columns of a result, and keys of `ORDER BY` and `GROUP BY`.

@@ -11,8 +11,11 @@ use std::ops::{Bound, ControlFlow};
 #[derive(Debug, Clone, Default)]
 pub struct Memory {
     collections: BTreeMap<Name, BTreeMap<EntityId, Record>>,
-    indexes: Vec<(IndexInfo, BTreeSet<(Vec<u8>, EntityId)>)>,
+    indexes: Vec<(IndexInfo, Entries)>,
 }
+
+/// The entries of an index.
+type Entries = BTreeSet<(Vec<u8>, EntityId)>;
 
 /// The fields of an entity.
 pub type Record = BTreeMap<Name, Value>;

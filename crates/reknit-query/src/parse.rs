@@ -3,34 +3,37 @@
 //! Structures of the parser are taken apart without `..` wherever a part could change what a query means, so that a new
 //! version of the parser cannot bring a meaning along unnoticed.
 
+mod place;
 mod refuse;
 mod term;
 
 use crate::error::{ParseError, Position};
 use crate::lexer::{START, Subset, position, tokens};
-use crate::limits::{COLUMNS_MAX, NESTING_MAX, RELATIONS_MAX};
+use crate::limits::{COLUMNS_MAX, NESTING_MAX, PARSER_DEPTH_MAX, RELATIONS_MAX};
 use crate::syntax::{Item, Join, OrderKey, Select, Table, Term, TermKind};
+use place::{of_item, of_table};
 use refuse::{check_query, check_select, check_wildcard};
-use sqlparser::ast::{self, Spanned};
+use sqlparser::ast;
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
-use sqlparser::tokenizer::{Span, Token, TokenWithSpan};
+use sqlparser::tokenizer::{Token, TokenWithSpan};
 use term::Terms;
 
 /// Reads one query.
 pub(crate) fn parse(sql: &str) -> Result<Select, ParseError> {
     let tokens = tokens(sql)?;
     check_begin(&tokens)?;
-    // The parser spends several levels of its own on one level of nesting.
-    let mut parser =
-        Parser::new(&Subset).with_recursion_limit(NESTING_MAX * 4).with_tokens_with_locations(tokens.clone());
+    let mut parser = Parser::new(&Subset)
+        .with_recursion_limit(PARSER_DEPTH_MAX)
+        .with_tokens_with_locations(tokens.clone());
     let end = tokens.last().map_or(START, |last| position(last.span.end));
     let query = parser.parse_query().map_err(|error| syntax_error(error, &parser, end))?;
-    let _ = parser.consume_token(&Token::SemiColon);
+    let ended = parser.consume_token(&Token::SemiColon);
     let rest = parser.peek_token();
     if rest.token != Token::EOF {
         let reason = format!("{} is not expected here", rest.token);
-        return Err(ParseError::new(position(rest.span.start), reason, "ask one query at a time"));
+        let instead = if ended { "ask one query at a time" } else { "" };
+        return Err(ParseError::new(position(rest.span.start), reason, instead));
     }
     Reader { places: Places { tokens }, terms: Terms::default() }.query(*query)
 }
@@ -80,11 +83,30 @@ impl Places {
             |token: &&TokenWithSpan| matches!(&token.token, Token::Word(word) if word.keyword == keyword);
         self.tokens.iter().find(is_it).map_or(START, |token| position(token.span.start))
     }
-}
 
-/// Where `span` begins, or `otherwise` where the parser does not know.
-fn begin(span: Span, otherwise: Position) -> Position {
-    if span.start.line == 0 { otherwise } else { position(span.start) }
+    /// The texts of the columns, as they were written.
+    fn items(&self) -> Vec<String> {
+        let is = |token: &Token, keyword| matches!(token, Token::Word(word) if word.keyword == keyword);
+        let (mut items, mut depth) = (vec![String::new()], 0usize);
+        let begin = self.tokens.iter().skip_while(|token| !is(&token.token, Keyword::SELECT)).skip(1);
+        for TokenWithSpan { token, .. } in begin {
+            match token {
+                Token::LParen => depth += 1,
+                Token::RParen => depth = depth.saturating_sub(1),
+                Token::Comma if depth == 0 => {
+                    items.push(String::new());
+                    continue;
+                }
+                _ if depth == 0 && is(token, Keyword::FROM) => break,
+                _ => {}
+            }
+            let modifier = is(token, Keyword::DISTINCT) || is(token, Keyword::ALL);
+            if let (Some(item), false) = (items.last_mut(), modifier && depth == 0) {
+                item.push_str(&token.to_string());
+            }
+        }
+        items.iter().map(|item| item.trim().to_owned()).collect()
+    }
 }
 
 struct Reader {
@@ -100,9 +122,13 @@ impl Reader {
         // In the order of the text, because that is how `?`s are counted.
         let items = self.items(parts.items)?;
         let joins = joins.into_iter().map(|join| self.join(join)).collect::<Result<_, _>>()?;
-        let filter = parts.filter.map(|filter| self.terms.read(filter, START)).transpose()?;
+        let filter =
+            parts.filter.map(|filter| self.terms.read(filter, self.places.of(Keyword::WHERE))).transpose()?;
         let group = self.list(parts.group, "GROUP BY", Keyword::GROUP)?;
-        let having = parts.having.map(|having| self.terms.read(having, START)).transpose()?;
+        let having = parts
+            .having
+            .map(|having| self.terms.read(having, self.places.of(Keyword::HAVING)))
+            .transpose()?;
         let order = self.order(order)?;
         let (limit, offset) = self.limit(limit)?;
         Ok(Select {
@@ -125,14 +151,15 @@ impl Reader {
             let reason = format!("{} columns; a result has {COLUMNS_MAX} at most", items.len());
             return Err(ParseError::new(self.places.of(Keyword::SELECT), reason, ""));
         }
-        items.into_iter().map(|item| self.item(item)).collect()
+        let written = self.places.items();
+        items.into_iter().enumerate().map(|(nth, item)| self.item(item, written.get(nth))).collect()
     }
 
-    fn item(&mut self, item: ast::SelectItem) -> Result<Item, ParseError> {
-        let start = begin(item.span(), self.places.of(Keyword::SELECT));
+    fn item(&mut self, item: ast::SelectItem, written: Option<&String>) -> Result<Item, ParseError> {
+        let start = of_item(&item, self.places.of(Keyword::SELECT));
         match item {
             ast::SelectItem::UnnamedExpr(expr) => {
-                let name = column_name(&expr);
+                let name = column_name(&expr, written);
                 Ok(Item::Term { term: self.terms.read(expr, start)?, name })
             }
             ast::SelectItem::ExprWithAlias { expr, alias } => {
@@ -149,8 +176,8 @@ impl Reader {
                 check_wildcard(options, start)?;
                 Ok(Item::All { table: Some(single_name(name, start)?), at: start })
             }
-            other => {
-                let reason = format!("\"{other}\" is no column");
+            _ => {
+                let reason = "this is no column";
                 Err(ParseError::new(start, reason, "write a term, with AS and one name if need be"))
             }
         }
@@ -171,7 +198,7 @@ impl Reader {
     }
 
     fn join(&mut self, join: ast::Join) -> Result<Join, ParseError> {
-        let at = begin(join.span(), self.places.of(Keyword::JOIN));
+        let at = of_table(&join.relation, self.places.of(Keyword::JOIN));
         let ast::Join { relation, global, join_operator } = join;
         if global {
             return Err(ParseError::new(at, "GLOBAL is not supported", "leave it out"));
@@ -271,19 +298,19 @@ impl Reader {
     }
 }
 
-/// A column without `AS` is called what its last part is called, or what was written.
-fn column_name(expr: &ast::Expr) -> String {
+/// A column without `AS` is called what was written.
+fn column_name(expr: &ast::Expr, written: Option<&String>) -> String {
     match expr {
         ast::Expr::Identifier(name) => name.value.clone(),
         ast::Expr::CompoundIdentifier(parts) => {
             parts.iter().map(|part| part.value.as_str()).collect::<Vec<_>>().join(".")
         }
-        other => other.to_string(),
+        _ => written.cloned().unwrap_or_default(),
     }
 }
 
 fn table(factor: ast::TableFactor, at: Position) -> Result<Table, ParseError> {
-    let at = begin(factor.span(), at);
+    let at = of_table(&factor, at);
     let instead = "write the name of a collection, and an alias if need be";
     let ast::TableFactor::Table {
         name,

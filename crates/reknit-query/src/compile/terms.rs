@@ -54,7 +54,12 @@ impl Compiler<'_> {
         self.phase = Phase::Rows;
         let as_row = self.term(term);
         self.phase = Phase::Groups;
-        let as_row = as_row?;
+        let as_row = match as_row {
+            Ok(as_row) => as_row,
+            // Some part of it may name a column.
+            Err(_) if !term.parts().is_empty() => return self.kind(term),
+            Err(error) => return Err(error),
+        };
         if let Some(nth) = self.keys.iter().position(|key| *key == as_row) {
             return Ok(Expr::Key(nth));
         }

@@ -13,6 +13,9 @@ use std::ops::ControlFlow;
 /// Is shown each row, and the bytes that the rows of its run share.
 type VisitBase<'v> = dyn FnMut(&dyn Row, &[u8]) -> Result<ControlFlow<()>, QueryError> + 'v;
 
+/// Is shown the key and entity of each entry.
+type VisitEntries<'v> = dyn FnMut(&[u8], EntityId) -> Result<ControlFlow<()>, QueryError> + 'v;
+
 impl Run<'_> {
     /// Shows the rows of the first relation that may pass.
     pub(super) fn base(&self, visit: &mut VisitBase<'_>) -> Result<(), QueryError> {
@@ -122,7 +125,7 @@ impl Run<'_> {
         &self,
         access: &IndexAccess,
         ranges: &[KeyRange],
-        visit: &mut dyn FnMut(&[u8], EntityId) -> Result<ControlFlow<()>, QueryError>,
+        visit: &mut VisitEntries<'_>,
     ) -> Result<(), QueryError> {
         let (mut read, mut failed, mut ended) = (0, None, false);
         let forward = access.direction == Direction::Forward;

@@ -18,6 +18,9 @@ pub(super) struct Groups<'g> {
     key: Vec<u8>,
 }
 
+/// Is shown each group, and the key that names it.
+type VisitGroup<'v> = dyn FnMut(&Env<'_>, &[u8]) -> Result<(), QueryError> + 'v;
+
 struct Group {
     keys: Vec<Value>,
     accumulators: Vec<Accumulator>,
@@ -54,10 +57,7 @@ impl<'g> Groups<'g> {
     }
 
     /// Shows the groups that pass `HAVING`, each with the key that names it.
-    pub(super) fn finish(
-        self,
-        visit: &mut dyn FnMut(&Env<'_>, &[u8]) -> Result<(), QueryError>,
-    ) -> Result<(), QueryError> {
+    pub(super) fn finish(self, visit: &mut VisitGroup<'_>) -> Result<(), QueryError> {
         let whole = self.whole.map(|whole| (vec![], whole));
         for (identity, group) in whole.into_iter().chain(self.groups) {
             let aggregates: Vec<Value> = group.accumulators.into_iter().map(Accumulator::finish).collect();

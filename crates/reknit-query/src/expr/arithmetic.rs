@@ -72,10 +72,10 @@ fn either<'a>(
     whole: fn(i64, i64) -> Option<i64>,
     float: fn(f64, f64) -> f64,
 ) -> Datum<'a> {
-    if let (Number::Whole(left), Number::Whole(right)) = (left, right) {
-        if let Some(value) = whole(left, right) {
-            return Datum::Int(value);
-        }
+    if let (Number::Whole(left), Number::Whole(right)) = (left, right)
+        && let Some(value) = whole(left, right)
+    {
+        return Datum::Int(value);
     }
     Datum::float(float(left.as_float(), right.as_float()))
 }

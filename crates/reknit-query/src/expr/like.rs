@@ -47,12 +47,11 @@ impl Pattern {
         }
     }
 
-    /// What every match begins with, and whether nothing else is asked of it. `None` where case does not count.
-    pub(crate) fn prefix(&self) -> Option<(String, bool)> {
+    /// What every match begins with. `None` where case does not count.
+    pub(crate) fn prefix(&self) -> Option<String> {
         match &self.shape {
-            Shape::Exactly(text) => Some((text.clone(), false)),
-            Shape::Begins(text) => Some((text.clone(), true)),
-            Shape::General { steps, fold: false } => Some((literal(steps), false)),
+            Shape::Exactly(text) | Shape::Begins(text) => Some(text.clone()),
+            Shape::General { steps, fold: false } => Some(literal(steps)),
             _ => None,
         }
     }

@@ -2,12 +2,12 @@
 
 mod call;
 
-use super::begin;
+use super::place::start;
 use crate::error::{ParseError, Position};
 use crate::limits::{IN_VALUES_MAX, NESTING_MAX, PATH_PARTS_MAX};
 use crate::syntax::{Arithmetic, Comparison, Term, TermKind};
 use reknit_types::Value;
-use sqlparser::ast::{self, BinaryOperator, Expr, Spanned, UnaryOperator};
+use sqlparser::ast::{self, BinaryOperator, Expr, UnaryOperator};
 
 /// Reads terms, and counts the `?`s on the way.
 #[derive(Debug, Default)]
@@ -19,7 +19,7 @@ pub(super) struct Terms {
 impl Terms {
     /// Reads `expr`, which stands at `at` or a little behind it.
     pub(super) fn read(&mut self, expr: Expr, at: Position) -> Result<Term, ParseError> {
-        let at = begin(expr.span(), at);
+        let at = start(&expr, at);
         if self.depth >= NESTING_MAX {
             let reason = format!("terms nest deeper than {NESTING_MAX} levels");
             return Err(ParseError::new(at, reason, "use fewer parentheses"));
@@ -36,7 +36,7 @@ impl Terms {
 
     fn kind(&mut self, expr: Expr, at: Position) -> Result<TermKind, ParseError> {
         match expr {
-            Expr::Identifier(name) => Ok(TermKind::Path(vec![name.value])),
+            Expr::Identifier(name) => path(vec![name], at),
             Expr::CompoundIdentifier(parts) => path(parts, at),
             Expr::Value(value) => self.value(value.value, at),
             Expr::Nested(inner) => Ok(self.read(*inner, at)?.kind),
@@ -207,10 +207,19 @@ impl Terms {
         let (term, pattern) = (self.boxed(term, at)?, self.boxed(pattern, at)?);
         let escape = match escape {
             None => None,
-            Some(escape) => match self.read(*escape, at)?.kind {
-                TermKind::Literal(Value::Text(text)) if text.chars().count() == 1 => text.chars().next(),
-                _ => return Err(ParseError::new(at, "ESCAPE takes one character", "write ESCAPE '!'")),
-            },
+            Some(escape) => {
+                let escape = self.read(*escape, at)?;
+                match &escape.kind {
+                    TermKind::Literal(Value::Text(text)) if text.chars().count() == 1 => text.chars().next(),
+                    _ => {
+                        return Err(ParseError::new(
+                            escape.at,
+                            "ESCAPE takes one character",
+                            "write ESCAPE '!'",
+                        ));
+                    }
+                }
+            }
         };
         Ok(TermKind::Like { term, pattern, escape, fold, negated })
     }
@@ -243,8 +252,23 @@ fn path(parts: Vec<ast::Ident>, at: Position) -> Result<TermKind, ParseError> {
         let reason = format!("the path has {} parts of {PATH_PARTS_MAX}", parts.len());
         return Err(ParseError::new(at, reason, ""));
     }
+    // Where a word of the language makes no sense, the parser takes it for a name.
+    let word =
+        parts.first().filter(|part| part.quote_style.is_none()).map(|part| part.value.to_ascii_uppercase());
+    if let Some(word) = word.filter(|word| WORDS.contains(&word.as_str())) {
+        let instead = format!("put a field of that name in quotes: \"{}\"", word.to_ascii_lowercase());
+        return Err(ParseError::new(at, format!("{word} is a word of the language"), instead));
+    }
     Ok(TermKind::Path(parts.into_iter().map(|part| part.value).collect()))
 }
+
+/// What cannot be a name without quotes.
+const WORDS: &[&str] = &[
+    "ALL", "AND", "ANY", "AS", "ASC", "BETWEEN", "BY", "CASE", "CAST", "DESC", "DISTINCT", "ELSE", "END",
+    "ESCAPE", "EXISTS", "FALSE", "FROM", "GROUP", "HAVING", "ILIKE", "IN", "INNER", "INTERVAL", "IS", "JOIN",
+    "LEFT", "LIKE", "LIMIT", "NOT", "NULL", "OFFSET", "ON", "OR", "ORDER", "OUTER", "RIGHT", "SELECT",
+    "THEN", "TRUE", "UNION", "USING", "WHEN", "WHERE", "WITH",
+];
 
 /// The operands of a row of `AND`s or `OR`s, without recursing into its left spine.
 fn flatten(mut expr: Expr, row: &BinaryOperator, parts: &mut Vec<Expr>) {
@@ -298,7 +322,7 @@ fn check_operand(expr: &Expr) -> Result<(), ParseError> {
     if !chained {
         return Ok(());
     }
-    let at = begin(expr.span(), crate::lexer::START);
+    let at = start(expr, crate::lexer::START);
     Err(ParseError::new(at, "a comparison of a comparison", "write parentheses, or AND between the two"))
 }
 
@@ -309,7 +333,7 @@ fn check_mixture(operand: &Expr, outer: Arithmetic) -> Result<(), ParseError> {
     if inner_joins == (outer == Arithmetic::Concat) {
         return Ok(());
     }
-    let at = begin(operand.span(), crate::lexer::START);
+    let at = start(operand, crate::lexer::START);
     Err(ParseError::new(at, "|| next to arithmetic", "write parentheses around one of them"))
 }
 
@@ -357,5 +381,5 @@ fn unsupported(expr: &Expr, at: Position) -> ParseError {
         }
         _ => ("this term", ""),
     };
-    ParseError::new(at, format!("{what} is not supported: {expr}"), instead)
+    ParseError::new(at, format!("{what} is not supported"), instead)
 }

@@ -38,7 +38,7 @@ pub(super) fn choose(bound: &Bound, constraints: &Constraints, indexes: &[IndexI
     let pairs = usable
         .iter()
         .enumerate()
-        .flat_map(|(nth, first)| usable.iter().skip(nth + 1).filter_map(move |second| Some((first, second))));
+        .flat_map(|(nth, first)| usable.iter().skip(nth + 1).map(move |second| (first, second)));
     let pairs = pairs.filter_map(|(first, second)| wanted.intersection(first, second));
     for choice in single.chain(pairs) {
         if choice.cost < best.cost {

@@ -1,6 +1,6 @@
 //! What the conditions of a query say about single fields, as ranges of keys.
 
-use crate::bound::{Bound, Relation};
+use crate::bound::{Bound, Kind, Relation};
 use crate::datum::Datum;
 use crate::expr::{Expr, Place};
 use crate::key::{after_prefix, encode_index, encoded_index, is_cut, text_prefix};
@@ -43,9 +43,14 @@ impl Constraints {
     pub(crate) fn of(bound: &Bound, relation: usize) -> Self {
         let mut constraints = Self::default();
         let Some(its) = bound.relations.get(relation) else { return constraints };
-        let on = its.how.join().map_or(&[][..], |(_, on)| on);
-        for condition in bound.filter.iter().chain(on) {
+        let (kind, on) = its.how.join().unwrap_or((Kind::Inner, &[]));
+        let filter = bound.filter.iter().map(|condition| (condition, kind == Kind::Inner));
+        for (condition, needed) in filter.chain(on.iter().map(|condition| (condition, true))) {
             let Some((term, spans)) = spans(condition) else { continue };
+            // A row without a partner may pass as well, and a partner then matters by being there.
+            if !needed && holds_null(&spans) {
+                continue;
+            }
             match subject(its, relation, term) {
                 Some(Subject::Field(path)) => {
                     let known = constraints.fields.remove(&path);
@@ -65,9 +70,13 @@ impl Constraints {
 
     /// Whether a field cannot be null.
     pub(crate) fn excludes_null(&self, path: &FieldPath) -> bool {
-        let null = encoded_index(&Datum::Null);
-        self.fields.get(path).is_some_and(|spans| spans.iter().all(|span| !span.range().contains(&null)))
+        self.fields.get(path).is_some_and(|spans| !holds_null(spans))
     }
+}
+
+fn holds_null(spans: &[Span]) -> bool {
+    let null = encoded_index(&Datum::Null);
+    spans.iter().any(|span| span.range().contains(&null))
 }
 
 fn subject(relation: &Relation, nth: usize, term: &Expr) -> Option<Subject> {
@@ -101,7 +110,7 @@ fn spans(condition: &Expr) -> Option<(&Expr, Vec<Span>)> {
             if let Some(text) = pattern.exactly() {
                 return Some((term, vec![point(&Value::Text(text.to_owned()))]));
             }
-            let (prefix, _) = pattern.prefix()?;
+            let prefix = pattern.prefix()?;
             Some((term, vec![Span::Range(KeyRange::prefix(text_prefix(&prefix)))]))
         }
         Expr::Any(conditions) => any(conditions),

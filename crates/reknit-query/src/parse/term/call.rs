@@ -100,7 +100,7 @@ impl Terms {
     ) -> Result<Vec<Term>, ParseError> {
         let read = |arg| match arg {
             ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(expr)) => self.read(expr, at),
-            other => Err(ParseError::new(at, format!("{name} does not take {other}"), "write a plain term")),
+            _ => Err(ParseError::new(at, format!("{name} does not take this"), "write a plain term")),
         };
         args.into_iter().map(read).collect()
     }

@@ -10,8 +10,11 @@ pub(crate) struct Data {
     pub(crate) rows: Vec<(&'static str, EntityId, Record)>,
 }
 
-/// Collections, their fields, and what these refer to.
-pub(crate) const COLLECTIONS: &[(&str, &[(&str, Option<&str>)])] = &[
+/// A field, and the collection that it refers to.
+type Field = (&'static str, Option<&'static str>);
+
+/// Collections and their fields.
+pub(crate) const COLLECTIONS: &[(&str, &[Field])] = &[
     (
         "albums",
         &[

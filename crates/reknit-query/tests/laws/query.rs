@@ -236,7 +236,7 @@ impl Writer<'_> {
         }
     }
 
-    fn finish(mut self, distinct: &str, items: &[Written], group: &Written, order: &Written) -> Asked {
+    fn finish(self, distinct: &str, items: &[Written], group: &Written, order: &Written) -> Asked {
         let filter =
             self.filter.as_ref().map_or(Written::same(""), |filter| Written::form(" WHERE $0", &[filter]));
         let columns = |side: fn(&Written) -> &str| items.iter().map(side).collect::<Vec<_>>().join(", ");

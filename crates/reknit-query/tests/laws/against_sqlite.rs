@@ -3,18 +3,10 @@
 //! The generator stays within what both define alike; `reknit_query`'s documentation lists the differences. Every query is
 //! run without indexes, with a choice of them, and in pages.
 
-mod oracle {
-    pub(crate) mod choices;
-    pub(crate) mod data;
-    pub(crate) mod query;
-    pub(crate) mod sqlite;
-    pub(crate) mod term;
-}
-
-use oracle::choices::Choices;
-use oracle::data::Data;
-use oracle::query::Asked;
-use oracle::sqlite::Oracle;
+use crate::choices::Choices;
+use crate::data::Data;
+use crate::query::Asked;
+use crate::sqlite::Oracle;
 use proptest::prelude::*;
 use reknit_query::{Cursor, Params, Query};
 use reknit_types::Value;
