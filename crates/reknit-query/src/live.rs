@@ -20,7 +20,7 @@ use diff::differences;
 use reknit_types::{EntityId, Name, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// An entity that came, went or changed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -98,7 +98,7 @@ pub struct LiveResult {
     /// The same query, for single entities.
     single: Plan,
     /// The rows from the first on, in order: all, or as many as the window needs and some spare.
-    held: Vec<Rc<Output>>,
+    held: Vec<Arc<Output>>,
     /// Whether these are all.
     complete: bool,
     /// The keys of the rows of each entity.
@@ -155,7 +155,7 @@ impl LiveResult {
         Ok(differences(&shown, self.window(), &|output| self.entity(output)))
     }
 
-    fn window(&self) -> &[Rc<Output>] {
+    fn window(&self) -> &[Arc<Output>] {
         let start = self.offset().min(self.held.len());
         let end = self.wanted().map_or(self.held.len(), |wanted| wanted.min(self.held.len()));
         self.held.get(start..end).unwrap_or_default()
@@ -181,7 +181,7 @@ impl LiveResult {
         let limit = enough.map(|enough| enough as u64);
         let (rows, _) = self.plan.outputs(source, Window { after: None, offset: 0, limit })?;
         self.complete = enough.is_none_or(|enough| rows.len() < enough);
-        self.held = rows.into_iter().map(Rc::new).collect();
+        self.held = rows.into_iter().map(Arc::new).collect();
         self.keys.clear();
         if self.plan.bound.is_plain() {
             for output in &self.held {
@@ -228,10 +228,10 @@ impl LiveResult {
     ) -> Result<Vec<Difference>, QueryError> {
         self.single.access = Access::Entities(entities.iter().copied().collect());
         let (rows, _) = self.single.outputs(source, Window::default())?;
-        let mut new: BTreeMap<EntityId, Vec<Rc<Output>>> = BTreeMap::new();
+        let mut new: BTreeMap<EntityId, Vec<Arc<Output>>> = BTreeMap::new();
         for output in rows {
             if let Some(entity) = entity_of(&self.plan.bound, &output) {
-                new.entry(entity).or_default().push(Rc::new(output));
+                new.entry(entity).or_default().push(Arc::new(output));
             }
         }
         if self.wanted().is_none() {
@@ -250,15 +250,15 @@ impl LiveResult {
     }
 
     /// Puts the rows of an entity in the place of those it had, step by step.
-    fn step(&mut self, entity: EntityId, new: Vec<Rc<Output>>, steps: &mut Vec<Difference>) {
-        let mut old: Vec<Rc<Output>> = vec![];
+    fn step(&mut self, entity: EntityId, new: Vec<Arc<Output>>, steps: &mut Vec<Difference>) {
+        let mut old: Vec<Arc<Output>> = vec![];
         for key in self.keys.remove(&entity).unwrap_or_default() {
             old.extend(self.place(&key).ok().and_then(|at| self.held.get(at)).cloned());
         }
         for output in &new {
             self.keys.entry(entity).or_default().push(output.key.clone());
         }
-        let is = |output: &Rc<Output>, other: &Rc<Output>| output.identity() == other.identity();
+        let is = |output: &Arc<Output>, other: &Arc<Output>| output.identity() == other.identity();
         for gone in old.iter().filter(|old| !new.iter().any(|new| is(old, new))) {
             if let Ok(at) = self.place(&gone.key) {
                 self.held.remove(at);
@@ -288,7 +288,7 @@ impl LiveResult {
     }
 
     /// Puts the rows of an entity in the place of those it had, as far as they are held.
-    fn replace(&mut self, entity: EntityId, new: Vec<Rc<Output>>) {
+    fn replace(&mut self, entity: EntityId, new: Vec<Arc<Output>>) {
         for key in self.keys.remove(&entity).unwrap_or_default() {
             if let Ok(at) = self.place(&key) {
                 self.held.remove(at);
@@ -318,7 +318,7 @@ impl LiveResult {
                 if let Some(entity) = entity_of(&self.plan.bound, &output) {
                     self.keys.entry(entity).or_default().push(output.key.clone());
                 }
-                self.held.push(Rc::new(output));
+                self.held.push(Arc::new(output));
             }
         }
         let most = wanted.saturating_add(2 * self.spare());

@@ -4,12 +4,12 @@ use super::Difference;
 use crate::exec::Output;
 use reknit_types::EntityId;
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// Rows that are in both lists and keep their order stay; as many as can. The others are removed, moved and inserted.
 pub(super) fn differences(
-    old: &[Rc<Output>],
-    new: &[Rc<Output>],
+    old: &[Arc<Output>],
+    new: &[Arc<Output>],
     entity: &dyn Fn(&Output) -> Option<EntityId>,
 ) -> Vec<Difference> {
     let places: BTreeMap<&[u8], usize> =
@@ -29,8 +29,8 @@ pub(super) fn differences(
 }
 
 struct Lists<'l> {
-    old: &'l [Rc<Output>],
-    new: &'l [Rc<Output>],
+    old: &'l [Arc<Output>],
+    new: &'l [Arc<Output>],
     from: &'l [Option<usize>],
     stays: &'l [bool],
     entity: &'l dyn Fn(&Output) -> Option<EntityId>,

@@ -6,6 +6,7 @@ mod cases;
 mod choices;
 mod data;
 mod live;
+mod plans;
 mod query;
 mod refused;
 mod sqlite;
