@@ -37,16 +37,17 @@ fn mixed(nth: u32) -> u32 {
     nth.wrapping_mul(2_654_435_761) >> 3
 }
 
-fn query(id: u64) -> (String, i64) {
+fn query(id: u64) -> (&'static str, Params) {
     let shelf = i64::try_from(id % 5_000).expect("a small number");
-    let sql = match id % 3 {
-        0 => "SELECT title, year FROM albums WHERE shelf = ? ORDER BY year DESC LIMIT 10",
+    let params = Params::new().with(shelf);
+    match id % 3 {
+        0 => ("SELECT title, year FROM albums WHERE shelf = ? ORDER BY year DESC LIMIT 10", params),
         1 => {
-            "SELECT id, title FROM albums WHERE shelf BETWEEN ? AND 4999 AND title LIKE 'Album number 99%' LIMIT 5"
+            let sql = "SELECT id, title FROM albums WHERE shelf >= ? AND shelf < ? AND title LIKE 'Album number 9%' LIMIT 5";
+            (sql, params.with(shelf + 10))
         }
-        _ => "SELECT id, title FROM albums WHERE shelf = ? AND year > 1990",
-    };
-    (sql.to_owned(), shelf)
+        _ => ("SELECT id, title FROM albums WHERE shelf = ? AND year > 1990", params),
+    }
 }
 
 fn main() {
@@ -64,9 +65,8 @@ fn main() {
     let mut index = PredicateIndex::new();
     let mut live = BTreeMap::new();
     for id in 0..QUERIES {
-        let (sql, shelf) = query(id);
-        let bound =
-            Query::parse(&sql).expect("a query").bind(&schema, &Params::new().with(shelf)).expect("it fits");
+        let (sql, params) = query(id);
+        let bound = Query::parse(sql).expect("a query").bind(&schema, &params).expect("it fits");
         index.add(id, &bound);
         let plan = bound.plan(&memory.indexes());
         live.insert(id, LiveResult::open(plan, &memory).expect("it runs"));

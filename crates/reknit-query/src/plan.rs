@@ -36,6 +36,8 @@ pub(crate) enum Access {
     Index(IndexAccess),
     /// Entities that are in both.
     Intersection(IndexAccess, IndexAccess),
+    /// The entities whose reference leads to those that the first finds, by an index of the reference.
+    Through(IndexAccess, IndexInfo),
 }
 
 /// Parts of an index.
@@ -74,7 +76,8 @@ impl Bound {
     /// Decides how to run the query with these indexes.
     pub fn plan(&self, indexes: &[IndexInfo]) -> Plan {
         let constraints = Constraints::of(self, 0);
-        let choice = choose::choose(self, &constraints, indexes);
+        let reverse_indexes = self.reverse_indexes(indexes);
+        let choice = choose::choose(self, &constraints, indexes, &reverse_indexes);
         let mut conditions = vec![vec![]; self.relations.len()];
         for condition in &self.filter {
             let mut last = 0;
@@ -94,7 +97,6 @@ impl Bound {
         });
         let partner_indexes = partner_indexes.collect();
         let choose::Choice { access, delivery, delivered, .. } = choice;
-        let reverse_indexes = self.reverse_indexes(indexes);
         Plan {
             bound: self.clone(),
             access,

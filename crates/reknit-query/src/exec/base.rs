@@ -2,11 +2,12 @@
 
 use super::Run;
 use crate::cursor::Seek;
+use crate::datum::Datum;
 use crate::error::QueryError;
-use crate::key::{components_length, shorten};
+use crate::key::{components_length, encoded_index, shorten};
 use crate::limits::INDEX_IDS_MAX;
 use crate::plan::{Access, Delivery, IndexAccess};
-use crate::source::{Direction, KeyRange, Lookup, Row, Scan};
+use crate::source::{Direction, IndexInfo, KeyRange, Lookup, Row, Scan};
 use reknit_types::EntityId;
 use std::ops::ControlFlow;
 
@@ -34,6 +35,16 @@ impl Run<'_> {
                 let ids = self.intersect(first, second)?;
                 self.fetch_all(ids, seek.as_ref(), visit)
             }
+            Access::Through(partners, reverse) => match self.through(partners, reverse)? {
+                Some(ids) => self.fetch_all(ids, seek.as_ref(), visit),
+                None => {
+                    let direction = match self.plan.delivery {
+                        Delivery::ById(direction) => direction,
+                        _ => Direction::Forward,
+                    };
+                    self.scan(direction, seek.as_ref(), visit)
+                }
+            },
         }
     }
 
@@ -157,7 +168,7 @@ impl Run<'_> {
         for component in self.plan.delivered.iter().take(known) {
             match seek.components.get(*component) {
                 Some(Some(component)) => prefix.extend(shorten(component)),
-                Some(None) => crate::key::encode(&crate::datum::Datum::Null, &mut prefix),
+                Some(None) => crate::key::encode(&Datum::Null, &mut prefix),
                 None => break,
             }
         }
@@ -191,6 +202,36 @@ impl Run<'_> {
         Ok(ids)
     }
 
+    /// The ids of the entities that refer to those of an access; `None` if there are too many to go one by one.
+    fn through(
+        &self,
+        partners: &IndexAccess,
+        reverse: &IndexInfo,
+    ) -> Result<Option<Vec<EntityId>>, QueryError> {
+        let (mut found, mut ids) = (vec![], vec![]);
+        self.entries(partners, &partners.ranges, &mut |_, entity| {
+            found.push(entity);
+            Ok(if found.len() > THROUGH_MAX { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        })?;
+        if found.len() > THROUGH_MAX {
+            return Ok(None);
+        }
+        for partner in found {
+            let range = KeyRange::prefix(encoded_index(&Datum::Ref(partner.to_bytes())));
+            let lookup = Lookup { index: reverse, range: &range, from: None, direction: Direction::Forward };
+            let before = ids.len();
+            self.source.index(&lookup, &mut |_, entity| {
+                ids.push(entity);
+                if ids.len() > INDEX_IDS_MAX { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            })?;
+            self.count(|reads| reads.entries += (ids.len() - before) as u64);
+            if ids.len() > INDEX_IDS_MAX {
+                return Ok(None);
+            }
+        }
+        Ok(Some(ids))
+    }
+
     /// The ids that both accesses have; those of one alone if they are few, since all conditions are checked anyway.
     fn intersect(&self, first: &IndexAccess, second: &IndexAccess) -> Result<Vec<EntityId>, QueryError> {
         let few = |access| {
@@ -216,5 +257,7 @@ impl Run<'_> {
     }
 }
 
+/// Entities that a reference may lead to, before a scan costs less than going back from each.
+const THROUGH_MAX: usize = 4_096;
 /// Reading so many rows costs less than reading a second index.
 const FEW: usize = 128;

@@ -17,7 +17,12 @@ pub(super) struct Choice {
     cost: f64,
 }
 
-pub(super) fn choose(bound: &Bound, constraints: &Constraints, indexes: &[IndexInfo]) -> Choice {
+pub(super) fn choose(
+    bound: &Bound,
+    constraints: &Constraints,
+    indexes: &[IndexInfo],
+    reverse_indexes: &[Option<IndexInfo>],
+) -> Choice {
     let wanted = Wanted::of(bound, constraints);
     if let Some(ids) = entities(bound) {
         let access = Access::Entities(ids);
@@ -40,7 +45,11 @@ pub(super) fn choose(bound: &Bound, constraints: &Constraints, indexes: &[IndexI
         .enumerate()
         .flat_map(|(nth, first)| usable.iter().skip(nth + 1).map(move |second| (first, second)));
     let pairs = pairs.filter_map(|(first, second)| wanted.intersection(first, second));
-    for choice in single.chain(pairs) {
+    let through = reverse_indexes.iter().enumerate().filter_map(|(relation, reverse)| {
+        let reverse = reverse.as_ref()?;
+        wanted.through(relation, reverse, indexes)
+    });
+    for choice in single.chain(pairs).chain(through) {
         if choice.cost < best.cost {
             best = choice;
         }
@@ -161,6 +170,20 @@ impl<'b> Wanted<'b> {
             delivered.push(nth);
         }
         (delivered, direction)
+    }
+
+    /// Conditions on what a reference leads to: those entities first, then the ones that refer to them.
+    fn through(&self, relation: usize, reverse: &IndexInfo, indexes: &[IndexInfo]) -> Option<Choice> {
+        let collection = &self.bound.relations.get(relation)?.fields.collection;
+        let constraints = Constraints::of_partners(self.bound, relation);
+        let usable = indexes.iter().filter(|index| index.collection == *collection);
+        let usable = usable.map(|index| Usable::of(index, &constraints)).filter(|usable| usable.part < 1.0);
+        let best = usable.min_by(|left, right| left.part.total_cmp(&right.part))?;
+        let found = ROWS * best.part;
+        let fetched = self.examined(best.part, self.by_id != Delivery::Unordered);
+        let cost = 2.0 * found * ENTRY_COST + fetched * FETCH_COST + self.sort_cost(self.by_id);
+        let access = Access::Through(best.access(Direction::Forward), reverse.clone());
+        Some(Choice { access, delivery: self.by_id, delivered: vec![], cost })
     }
 
     fn intersection(&self, first: &Usable<'_>, second: &Usable<'_>) -> Option<Choice> {

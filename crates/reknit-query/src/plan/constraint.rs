@@ -41,9 +41,21 @@ enum Subject {
 impl Constraints {
     /// What the conditions say about the rows of a relation.
     pub(crate) fn of(bound: &Bound, relation: usize) -> Self {
+        let on = bound.relations.get(relation).and_then(|its| its.how.join()).map_or(&[][..], |(_, on)| on);
+        Self::with(bound, relation, on)
+    }
+
+    /// What the conditions say about the partners of those rows of the first relation that pass.
+    pub(crate) fn of_partners(bound: &Bound, relation: usize) -> Self {
+        let join = bound.relations.get(relation).and_then(|its| its.how.join());
+        let on = join.filter(|(kind, _)| *kind == Kind::Inner).map_or(&[][..], |(_, on)| on);
+        Self::with(bound, relation, on)
+    }
+
+    fn with(bound: &Bound, relation: usize, on: &[Expr]) -> Self {
         let mut constraints = Self::default();
         let Some(its) = bound.relations.get(relation) else { return constraints };
-        let (kind, on) = its.how.join().unwrap_or((Kind::Inner, &[]));
+        let kind = its.how.join().map_or(Kind::Inner, |(kind, _)| kind);
         let filter = bound.filter.iter().map(|condition| (condition, kind == Kind::Inner));
         for (condition, needed) in filter.chain(on.iter().map(|condition| (condition, true))) {
             let Some((term, spans)) = spans(condition) else { continue };

@@ -89,6 +89,9 @@ impl Plan {
                 let order = if matches!(self.delivery, Delivery::Runs(_)) { ", in order" } else { "" };
                 format!("{}{order}", index(access))
             }
+            Access::Through(partners, reverse) => {
+                format!("{} of {}, then index {}", index(partners), partners.index.collection, reverse.name)
+            }
             Access::Intersection(first, second) => {
                 format!("intersection of {} and {}", index(first), index(second))
             }

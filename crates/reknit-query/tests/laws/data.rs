@@ -60,8 +60,21 @@ pub(crate) fn entity(collection: usize, nth: usize) -> EntityId {
     EntityId::from_bytes(bytes)
 }
 
+/// 512 bytes and the ending.
+macro_rules! long {
+    ($end:literal) => {
+        concat!(long!(), long!(), long!(), long!(), long!(), long!(), long!(), long!(), $end)
+    };
+    () => {
+        "abcdefghijklmnopabcdefghijklmnopabcdefghijklmnopabcdefghijklmnop"
+    };
+}
+
+/// Two of them agree for longer than an index tells texts apart.
 pub(crate) const TEXTS: &[&str] =
-    &["", "a", "ab", "abc", "b", "B", "rain", "Cold rain", "a%b", "rain_ed", "1", "zz"];
+    &["", "a", "ab", "abc", "b", "B", "rain", "Cold rain", "a%b", "rain_ed", "1", "zz", LONG, LONGER];
+const LONG: &str = long!("a");
+const LONGER: &str = long!("b");
 
 pub(crate) fn text(choices: &mut Choices) -> Value {
     Value::from(choices.one_of(TEXTS))

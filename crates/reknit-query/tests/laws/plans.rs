@@ -32,6 +32,8 @@ fn albums() -> (Memory, Tables) {
         let by: Vec<_> = fields.iter().map(ToString::to_string).collect();
         memory.add_index(IndexInfo { name: by.join("_"), collection: name("albums"), fields });
     }
+    let by_name = vec![path("name")];
+    memory.add_index(IndexInfo { name: "name".to_owned(), collection: name("artists"), fields: by_name });
     tables.reference(name("albums"), name("artist"), name("artists"));
     for field in ["title", "year", "shelf"] {
         tables.field(name("albums"), name(field));
@@ -84,6 +86,19 @@ const PLANS: &[(&str, &str, usize, u64)] = &[
     ("SELECT title FROM albums WHERE year = NULL", "0 entities", 0, 0),
     ("SELECT title FROM albums WHERE year = 3 AND year = 4", "0 entities", 0, 0),
     ("SELECT title FROM albums WHERE year + 1 = 3", "scan albums", 50, 2_000),
+    (
+        "SELECT title FROM albums WHERE artist.name = 'artist 7'",
+        "name = .. of artists, then index artist",
+        20,
+        20,
+    ),
+    (
+        "SELECT a.title FROM albums a JOIN artists b ON a.artist = b.id AND b.name = 'artist 7'",
+        "name = .. of artists, then index artist",
+        20,
+        20,
+    ),
+    ("SELECT title FROM albums WHERE artist.name IS NULL", "scan albums", 0, 2_000),
     (
         "SELECT COUNT(*) FROM albums WHERE title BETWEEN 'title 0100' AND 'title 0104'",
         "title in a range",

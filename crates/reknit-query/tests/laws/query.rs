@@ -90,7 +90,7 @@ fn from(choices: &mut Choices) -> (From, &'static [&'static str]) {
             let sql = format!("albums a {left}JOIN artists b ON a.artist = b.id");
             (
                 with(&sql, &[("a.", ALBUM), ("b.", ARTIST)], vec!["a.id"]),
-                &["a.year > b.born", "b.name <> 'a'"],
+                &["a.year > b.born", "b.name <> 'a'", "b.name = 'a'", "b.name IS NULL"],
             )
         }
         5 => {
