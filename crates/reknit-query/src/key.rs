@@ -114,7 +114,29 @@ pub(crate) fn components_length(bytes: &[u8], count: usize) -> Option<usize> {
     (0..count).try_fold(0, |at, _| Some(at + component_length(bytes.get(at..)?)?))
 }
 
+/// How many bytes the first component takes. Lists and maps are gone through without recursion: a cursor may hold anything.
 fn component_length(bytes: &[u8]) -> Option<usize> {
+    let (mut at, mut open) = (0usize, 0usize);
+    loop {
+        let rest = bytes.get(at..)?;
+        match *rest.first()? {
+            LIST | MAP => {
+                open += 1;
+                at += 1;
+            }
+            END if open > 0 => {
+                open -= 1;
+                at += 1;
+            }
+            _ => at += scalar_length(rest)?,
+        }
+        if open == 0 {
+            return Some(at);
+        }
+    }
+}
+
+fn scalar_length(bytes: &[u8]) -> Option<usize> {
     match *bytes.first()? {
         NULL => Some(1),
         NUMBER => (bytes.len() >= NUMBER_BYTES).then_some(NUMBER_BYTES),
@@ -127,13 +149,6 @@ fn component_length(bytes: &[u8]) -> Option<usize> {
                     _ => at += 2,
                 }
             }
-        }
-        LIST | MAP => {
-            let mut at = 1;
-            while *bytes.get(at)? != END {
-                at += component_length(bytes.get(at..)?)?;
-            }
-            Some(at + 1)
         }
         _ => None,
     }

@@ -235,11 +235,14 @@ impl LiveResult {
             }
         }
         if self.wanted().is_none() {
+            if self.held.len() + new.values().map(Vec::len).sum::<usize>() > ROWS_MAX {
+                return Err(QueryError::TooManyRows);
+            }
             let mut steps = vec![];
             for entity in entities {
                 self.step(entity, new.remove(&entity).unwrap_or_default(), &mut steps);
             }
-            return if self.held.len() > ROWS_MAX { Err(QueryError::TooManyRows) } else { Ok(steps) };
+            return Ok(steps);
         }
         let shown = self.window().to_vec();
         for entity in entities {

@@ -102,3 +102,8 @@ fn numbers_of_all_kinds_share_their_keys() {
     assert_ne!(key(Value::Int((1 << 53) + 1)), key(Value::Float(9_007_199_254_740_992.0)));
     assert!(key(Value::Int(i64::MAX)) < key(Value::Float(9_223_372_036_854_775_808.0)));
 }
+
+#[test]
+fn a_key_that_opens_lists_without_end_is_no_key() {
+    assert!(split_component(&vec![LIST; 1 << 20], false).is_none());
+}

@@ -89,7 +89,7 @@ fn pages(
     while let Some(end) = answer.end {
         let end: Cursor = end.to_string().parse().unwrap();
         answer = plan.run_after(&data.memory, &end).unwrap();
-        prop_assert!(answer.rows.len() as u64 <= limit);
+        prop_assert!(answer.rows.len() as u64 <= limit && rows.len() <= whole.rows.len());
         rows.extend(answer.rows);
     }
     prop_assert!(
