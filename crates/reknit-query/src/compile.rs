@@ -28,6 +28,7 @@ pub(crate) fn compile(
         keys: vec![],
         aggregates: vec![],
         phase: Phase::Rows,
+        columns_named: false,
     };
     let base = compiler.relation(&select.from, How::Base)?;
     compiler.relations.push(base);
@@ -45,6 +46,8 @@ struct Compiler<'a> {
     keys: Vec<Expr>,
     aggregates: Vec<AggregateExpr>,
     phase: Phase,
+    /// Whether a name may be that of a column: in `HAVING` and `ORDER BY`, and not in a column itself.
+    columns_named: bool,
 }
 
 /// What a term may read.
@@ -73,6 +76,7 @@ impl<'a> Compiler<'a> {
         }
         self.phase = if grouped { Phase::Groups } else { Phase::Rows };
         let (columns, items) = self.items()?;
+        self.columns_named = true;
         let having = select.having.as_ref().map(|having| self.term(having)).transpose()?;
         let order: Vec<_> =
             select.order.iter().map(|key| self.order(key, &items)).collect::<Result<_, _>>()?;

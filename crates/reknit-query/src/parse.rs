@@ -101,8 +101,10 @@ impl Places {
                 _ => {}
             }
             let modifier = is(token, Keyword::DISTINCT) || is(token, Keyword::ALL);
-            if let (Some(item), false) = (items.last_mut(), modifier && depth == 0) {
-                item.push_str(&token.to_string());
+            match items.last_mut() {
+                Some(item) if matches!(token, Token::Whitespace(_)) => item.push(' '),
+                Some(item) if !(modifier && depth == 0) => item.push_str(&token.to_string()),
+                _ => {}
             }
         }
         items.iter().map(|item| item.trim().to_owned()).collect()

@@ -28,6 +28,14 @@ impl Compiler<'_> {
         if let (Some(relation), false) = (self.relations.iter().position(alias), rest.is_empty()) {
             return Ok((relation, rest));
         }
+        let hidden = |relation: &&Relation| {
+            relation.alias.is_some() && relation.fields.collection.as_str() == first && !rest.is_empty()
+        };
+        if let Some(hidden) = self.relations.iter().find(hidden).filter(|_| !self.has_field(first)) {
+            let alias = hidden.alias.as_deref().unwrap_or_default();
+            let reason = format!("{first} is called {alias} here");
+            return Err(ParseError::new(at, reason, format!("write {alias}.{}", rest.join("."))));
+        }
         let named: Vec<usize> =
             (0..self.relations.len()).filter(|nth| self.relations[*nth].alias.is_some()).collect();
         if let [only] = named.as_slice() {

@@ -44,12 +44,14 @@ impl Compiler<'_> {
 
     /// Beside groups, a term without aggregates is made of keys and constants.
     fn group_term(&mut self, term: &Term) -> Result<Expr, ParseError> {
-        // HAVING and ORDER BY may name a column.
         if let TermKind::Path(parts) = &term.kind
-            && let Some(column) = self.alias(parts).filter(|_| !self.has_field(&parts[0]))
-            && !matches!(&column.kind, TermKind::Path(path) if path == parts)
+            && let Some(column) =
+                self.alias(parts).filter(|_| self.columns_named && !self.has_field(&parts[0]))
         {
-            return self.term(column);
+            self.columns_named = false;
+            let column = self.term(column);
+            self.columns_named = true;
+            return column;
         }
         self.phase = Phase::Rows;
         let as_row = self.term(term);

@@ -86,6 +86,9 @@ const REFUSED: &[(&str, &str)] = &[
     ("SELECT title FROM albums WHERE (^year, title) = (1, 'x')", "compare field by field"),
     ("SELECT title FROM untyped WHERE ^NOT", "word of the language"),
     ("SELECT title FROM untyped WHERE a = ^is", "word of the language"),
+    ("SELECT ^n + 1 AS n, COUNT(*) FROM untyped GROUP BY x", "n is neither grouped by nor aggregated"),
+    ("SELECT COUNT(*) AS n FROM untyped GROUP BY x HAVING n > 1 AND ^m > 1", "m is neither grouped by"),
+    ("SELECT ^albums.title FROM albums a", "albums is called a here"),
     ("SELECT title\nFROM albums\nWHERE ^titel = 1", "no field titel"),
 ];
 
