@@ -96,6 +96,12 @@ impl Accumulator {
     }
 }
 
+/// The sum of whole numbers, or their average.
+pub(crate) fn whole_result(sum: i128, count: u32, average: bool) -> Value {
+    let total = Total { count, whole: sum, ..Total::default() };
+    if average { total.average() } else { total.sum() }
+}
+
 impl Total {
     fn add(&mut self, value: &Datum<'_>) {
         match number(value) {

@@ -18,6 +18,7 @@ use crate::plan::Plan;
 use crate::source::Source;
 use collect::Collector;
 use groups::Groups;
+pub(crate) use groups::VisitGroup;
 use partners::Partners;
 use reknit_types::Value;
 use std::cell::Cell;
@@ -78,14 +79,27 @@ impl Plan {
             Some(grouping) => {
                 let mut groups = Groups::new(grouping);
                 run.rows(&mut |env, _| groups.add(env).map(|()| ControlFlow::Continue(())))?;
-                groups.finish(&mut |env, identity| {
-                    let key = run.group_key(env, identity)?;
-                    collector.offer(key, &mut |key| run.output(env, key))?;
-                    Ok(())
-                })?;
+                groups.finish(&mut |env, identity| run.collect_group(env, identity, &mut collector))?;
             }
         }
         Ok((collector.finish()?, run.reads.get()))
+    }
+}
+
+impl Plan {
+    /// The rows of a window over groups that `each` shows.
+    pub(crate) fn group_outputs(
+        &self,
+        source: &dyn Source,
+        window: Window<'_>,
+        each: &mut dyn FnMut(&mut VisitGroup<'_>) -> Result<(), QueryError>,
+    ) -> Result<Vec<Output>, QueryError> {
+        let run = Run::new(self, source, window);
+        let mut collector = Collector::new(self, window);
+        if window.limit != Some(0) {
+            each(&mut |env, identity| run.collect_group(env, identity, &mut collector))?;
+        }
+        collector.finish()
     }
 }
 
@@ -184,6 +198,23 @@ impl<'r> Run<'r> {
         let key = if self.bound.distinct { self.distinct_key(env)? } else { self.row_key(env)? };
         collector.offer(key, &mut |key| self.output(env, key))?;
         Ok(if collector.is_full() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    }
+
+    /// Takes a group in, if it passes `HAVING`.
+    fn collect_group(
+        &self,
+        env: &Env<'_>,
+        identity: &[u8],
+        collector: &mut Collector<'_>,
+    ) -> Result<(), QueryError> {
+        let having = self.bound.grouping.as_ref().and_then(|grouping| grouping.having.as_ref());
+        if let Some(having) = having
+            && having.truth(env)? != Some(true)
+        {
+            return Ok(());
+        }
+        let key = self.group_key(env, identity)?;
+        collector.offer(key, &mut |key| self.output(env, key))
     }
 
     /// The key of a row: what it is ordered by, then the ids of its entities.

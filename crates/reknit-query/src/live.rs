@@ -1,10 +1,12 @@
 //! A result that is kept: told what changed, it says how the result changed.
 //!
 //! A result without groups and `DISTINCT` is kept row by row: entities that changed are looked at again, and nothing else.
-//! With a `LIMIT` some rows behind the window are kept as well, so that a gap is mostly filled without asking. Other results,
-//! and rows whose partners changed where no index leads back from these, are found again and compared.
+//! With a `LIMIT` some rows behind the window are kept as well, so that a gap is mostly filled without asking. Groups are kept
+//! with what each entity adds to them. Other results, and rows whose partners changed where no index leads back from these,
+//! are found again and compared.
 
 mod diff;
+mod groups;
 
 use crate::bound::{Bound, How};
 use crate::cursor::invert;
@@ -17,6 +19,7 @@ use crate::limits::{LIVE_SPARE_ROWS_MAX, LIVE_SPARE_ROWS_MIN, ROWS_MAX};
 use crate::plan::{Access, Delivery, Plan};
 use crate::source::{Direction, IndexInfo, KeyRange, Lookup, Source};
 use diff::differences;
+use groups::LiveGroups;
 use reknit_types::{EntityId, Name, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -103,6 +106,10 @@ pub struct LiveResult {
     complete: bool,
     /// The keys of the rows of each entity.
     keys: BTreeMap<EntityId, Vec<Vec<u8>>>,
+    /// What a result of groups is made of, where that can be kept.
+    groups: Option<LiveGroups>,
+    /// Whether groups may be kept; not any more once one could not be.
+    keeps_groups: bool,
 }
 
 impl LiveResult {
@@ -113,7 +120,15 @@ impl LiveResult {
     pub fn open(plan: Plan, source: &dyn Source) -> Result<Self, QueryError> {
         let mut single = plan.clone();
         single.delivery = Delivery::Unordered;
-        let mut live = Self { plan, single, held: vec![], complete: false, keys: BTreeMap::new() };
+        let mut live = Self {
+            plan,
+            single,
+            held: vec![],
+            complete: false,
+            keys: BTreeMap::new(),
+            groups: None,
+            keeps_groups: true,
+        };
         live.find_all(source)?;
         Ok(live)
     }
@@ -179,7 +194,15 @@ impl LiveResult {
     fn find_all(&mut self, source: &dyn Source) -> Result<(), QueryError> {
         let enough = self.wanted().map(|wanted| wanted.saturating_add(self.spare()));
         let limit = enough.map(|enough| enough as u64);
-        let (rows, _) = self.plan.outputs(source, Window { after: None, offset: 0, limit })?;
+        let window = Window { after: None, offset: 0, limit };
+        self.groups = if self.keeps_groups { LiveGroups::open(&self.plan, source)? } else { None };
+        self.keeps_groups = self.groups.is_some();
+        let rows = match (&self.groups, &self.plan.bound.grouping) {
+            (Some(groups), Some(grouping)) => {
+                self.plan.group_outputs(source, window, &mut |visit| groups.each(grouping, visit))?
+            }
+            _ => self.plan.outputs(source, window)?.0,
+        };
         self.complete = enough.is_none_or(|enough| rows.len() < enough);
         self.held = rows.into_iter().map(Arc::new).collect();
         self.keys.clear();
@@ -201,7 +224,7 @@ impl LiveResult {
                 if relation.fields.collection != change.collection {
                     continue;
                 }
-                if !self.plan.bound.is_plain() {
+                if !self.plan.bound.is_plain() && self.groups.is_none() {
                     return Ok(Affected::Everything);
                 }
                 if nth == 0 {
@@ -227,6 +250,9 @@ impl LiveResult {
         entities: BTreeSet<EntityId>,
     ) -> Result<Vec<Difference>, QueryError> {
         self.single.access = Access::Entities(entities.iter().copied().collect());
+        if self.groups.is_some() {
+            return self.regroup(source, entities);
+        }
         let (rows, _) = self.single.outputs(source, Window::default())?;
         let mut new: BTreeMap<EntityId, Vec<Arc<Output>>> = BTreeMap::new();
         for output in rows {
@@ -250,6 +276,28 @@ impl LiveResult {
         }
         self.fill(source)?;
         Ok(differences(&shown, self.window(), &|output| self.entity(output)))
+    }
+
+    /// Lets some entities leave their groups and join others.
+    fn regroup(
+        &mut self,
+        source: &dyn Source,
+        entities: BTreeSet<EntityId>,
+    ) -> Result<Vec<Difference>, QueryError> {
+        let (Some(mut groups), Some(grouping)) = (self.groups.take(), &self.plan.bound.grouping) else {
+            return self.refresh(source);
+        };
+        if groups.look_again(&self.single, source, entities.into_iter())?.is_err() {
+            self.keeps_groups = false;
+            return self.refresh(source);
+        }
+        let limit = self.wanted().map(|wanted| wanted as u64);
+        let window = Window { after: None, offset: 0, limit };
+        let rows = self.plan.group_outputs(source, window, &mut |visit| groups.each(grouping, visit))?;
+        let shown = self.window().to_vec();
+        self.held = rows.into_iter().map(Arc::new).collect();
+        self.groups = Some(groups);
+        Ok(differences(&shown, self.window(), &|_| None))
     }
 
     /// Puts the rows of an entity in the place of those it had, step by step.

@@ -19,7 +19,7 @@ pub(super) struct Groups<'g> {
 }
 
 /// Is shown each group, and the key that names it.
-type VisitGroup<'v> = dyn FnMut(&Env<'_>, &[u8]) -> Result<(), QueryError> + 'v;
+pub(crate) type VisitGroup<'v> = dyn FnMut(&Env<'_>, &[u8]) -> Result<(), QueryError> + 'v;
 
 struct Group {
     keys: Vec<Value>,
@@ -56,19 +56,13 @@ impl<'g> Groups<'g> {
         Ok(())
     }
 
-    /// Shows the groups that pass `HAVING`, each with the key that names it.
+    /// Shows the groups, each with the key that names it.
     pub(super) fn finish(self, visit: &mut VisitGroup<'_>) -> Result<(), QueryError> {
         let whole = self.whole.map(|whole| (vec![], whole));
         for (identity, group) in whole.into_iter().chain(self.groups) {
             let aggregates: Vec<Value> = group.accumulators.into_iter().map(Accumulator::finish).collect();
             let env = Env { keys: &group.keys, aggregates: &aggregates, ..Env::default() };
-            let passes = match &self.grouping.having {
-                Some(having) => having.truth(&env)? == Some(true),
-                None => true,
-            };
-            if passes {
-                visit(&env, &identity)?;
-            }
+            visit(&env, &identity)?;
         }
         Ok(())
     }

@@ -102,7 +102,7 @@ fn pages(
     Ok(())
 }
 
-fn same_rows(left: &[Vec<Value>], right: &[Vec<Value>]) -> bool {
+pub(crate) fn same_rows(left: &[Vec<Value>], right: &[Vec<Value>]) -> bool {
     let same_row = |(left, right): (&Vec<Value>, &Vec<Value>)| {
         left.len() == right.len() && left.iter().zip(right).all(|(left, right)| same(left, right))
     };
