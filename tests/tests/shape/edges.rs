@@ -8,6 +8,7 @@ use super::members;
 const EDGES: &[(&str, &[&str])] = &[
     ("reknit-types", &[]),
     ("reknit-crdt", &["reknit-types"]),
+    ("reknit-query", &["reknit-types"]),
     ("reknit-access", &["reknit-types"]),
     ("reknit-sync", &["reknit-types"]),
     ("reknit-engine", &["reknit-types", "reknit-crdt", "reknit-access", "reknit-sync"]),
@@ -59,13 +60,14 @@ const PURE: &[(&str, &[&str])] = &[
         "reknit-crdt",
         &["automerge", "blake3", "data-encoding", "imara-diff", "serde_json", "thiserror", "yrs"],
     ),
+    ("reknit-query", &["sqlparser", "thiserror"]),
     ("reknit-access", &["blake3", "data-encoding", "rand", "thiserror", "zeroize"]),
     ("reknit-sync", &["blake3", "thiserror", "zstd"]),
     ("reknit-engine", &["blake3", "rand", "rand_chacha", "serde_json", "thiserror", "tracing"]),
 ];
 
 /// What the tests and examples of the pure crates may use besides.
-const PURE_DEV: &[&str] = &["flate2", "proptest", "rand", "rand_chacha", "serde_json"];
+const PURE_DEV: &[&str] = &["flate2", "proptest", "rand", "rand_chacha", "rusqlite", "serde_json"];
 
 #[test]
 fn arrows_between_crates_go_one_way() {

@@ -5,6 +5,7 @@ use super::sources::sources;
 const PURE: &[&str] = &[
     "crates/reknit-types",
     "crates/reknit-crdt",
+    "crates/reknit-query",
     "crates/reknit-access",
     "crates/reknit-sync",
     "crates/reknit-engine",
