@@ -74,6 +74,20 @@ impl Register {
         Self::decode(saved).map_err(|error| LoadError::Shape { kind: CrdtKind::Register, error })
     }
 
+    /// The encoded value in what [`Crdt::save`] returned; `None` if nothing was ever written.
+    ///
+    /// # Errors
+    /// [`DecodeError`] if these are no such bytes.
+    pub fn saved_value(saved: &[u8]) -> Result<Option<&[u8]>, DecodeError> {
+        if saved.is_empty() {
+            return Ok(None);
+        }
+        let mut reader = Reader::new(saved);
+        Stamp::read(&mut reader)?;
+        reader.raw(EVENT_BYTES, "event id")?;
+        Ok(Some(reader.take_rest()))
+    }
+
     fn decode(saved: &[u8]) -> Result<Self, DecodeError> {
         if saved.is_empty() {
             return Ok(Self::default());

@@ -53,6 +53,7 @@ pub mod read;
 mod receipt;
 mod restart;
 mod row;
+pub mod rows;
 mod set_back;
 mod space;
 mod status;

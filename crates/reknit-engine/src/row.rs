@@ -98,14 +98,9 @@ impl Row {
     /// The row with this record.
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(bytes);
-        let version = reader.u8("row version")?;
-        if version != VERSION && version != VERSION_APART {
-            let (found, known) = (u64::from(version), u64::from(VERSION_APART));
-            return Err(DecodeError::Version { what: "a row", found, known });
-        }
-        let (apart, lifecycle) = (version == VERSION_APART, Lifecycle::decode(&mut reader)?);
-        let count = if apart { 0 } else { reader.count(usize::MAX, "fields")? };
-        let cells = (0..count)
+        let Head { lifecycle, cells } = head(&mut reader)?;
+        let apart = cells.is_none();
+        let cells = (0..cells.unwrap_or(0))
             .map(|_| {
                 let field = Name::decode(&mut reader)?;
                 let kind = CrdtKind::from_byte(reader.u8("field kind")?)?;
@@ -115,6 +110,25 @@ impl Row {
         reader.finish()?;
         Ok(Self { lifecycle, cells, apart })
     }
+}
+
+/// How the record of a row begins.
+pub(crate) struct Head {
+    pub(crate) lifecycle: Lifecycle,
+    /// How many cells follow; `None` if they have records of their own.
+    pub(crate) cells: Option<usize>,
+}
+
+/// Reads the beginning of the record of a row.
+pub(crate) fn head(reader: &mut Reader<'_>) -> Result<Head, DecodeError> {
+    let version = reader.u8("row version")?;
+    if version != VERSION && version != VERSION_APART {
+        let (found, known) = (u64::from(version), u64::from(VERSION_APART));
+        return Err(DecodeError::Version { what: "a row", found, known });
+    }
+    let lifecycle = Lifecycle::decode(reader)?;
+    let cells = if version == VERSION_APART { None } else { Some(reader.count(usize::MAX, "fields")?) };
+    Ok(Head { lifecycle, cells })
 }
 
 impl Cell {

@@ -9,6 +9,12 @@ pub trait Schema {
     /// The fields that `*` stands for, in order. `None` if the collection is not known.
     fn fields(&self, collection: &Name) -> Option<Vec<Name>>;
 
+    /// Whether a collection has a field. `None` if that is not known: a query may then ask for it, and it is null where it is
+    /// not there.
+    fn has(&self, collection: &Name, field: &Name) -> Option<bool> {
+        Some(self.fields(collection)?.contains(field))
+    }
+
     /// The collection that a field refers to, if it is a reference.
     fn reference(&self, collection: &Name, field: &Name) -> Option<Name>;
 }

@@ -50,7 +50,7 @@ impl Value {
             Self::Bool(true) => writer.u8(2),
             Self::Int(value) => writer.u8(3).signed(*value),
             Self::Float(value) => writer.u8(4).raw(&value.to_le_bytes()),
-            Self::Text(text) => writer.u8(5).str(text),
+            Self::Text(text) => writer.u8(TEXT).str(text),
             Self::Bytes(bytes) => writer.u8(6).bytes(bytes),
             Self::Ref(entity) => writer.u8(7).raw(&entity.to_bytes()),
             Self::List(items) => {
@@ -72,6 +72,20 @@ impl Value {
     /// Takes a value off `reader`.
     pub fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Self::decode_at(reader, 0)
+    }
+
+    /// The text whose encoding these bytes are, without a copy; `None` if they encode another kind of value.
+    ///
+    /// # Errors
+    /// [`DecodeError`] if they are damaged.
+    pub fn decode_text(bytes: &[u8]) -> Result<Option<&str>, DecodeError> {
+        let mut reader = Reader::new(bytes);
+        if reader.u8("value")? != TEXT {
+            return Ok(None);
+        }
+        let text = reader.str(PAYLOAD_BYTES_MAX, "text")?;
+        reader.finish()?;
+        Ok(Some(text))
     }
 
     /// Whether the value nests no deeper than a register may hold.
@@ -98,7 +112,7 @@ impl Value {
             2 => Ok(Self::Bool(true)),
             3 => Ok(Self::Int(reader.signed("integer")?)),
             4 => decode_float(reader),
-            5 => Ok(Self::Text(reader.str(PAYLOAD_BYTES_MAX, "text")?.to_owned())),
+            TEXT => Ok(Self::Text(reader.str(PAYLOAD_BYTES_MAX, "text")?.to_owned())),
             6 => Ok(Self::Bytes(reader.bytes(PAYLOAD_BYTES_MAX, "bytes")?.to_vec())),
             7 => Ok(Self::Ref(EntityId::from_bytes(reader.array("reference")?))),
             8 => {
@@ -124,6 +138,9 @@ impl Value {
         Ok(Self::Map(entries))
     }
 }
+
+/// What the encoding of a text begins with.
+const TEXT: u8 = 5;
 
 fn decode_float(reader: &mut Reader<'_>) -> Result<Value, DecodeError> {
     let found = f64::from_le_bytes(reader.array("float")?);

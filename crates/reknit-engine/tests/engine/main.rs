@@ -8,6 +8,7 @@ mod forged;
 mod joining;
 mod journal;
 mod merging;
+mod rows;
 mod size;
 mod slow;
 mod support;

@@ -56,8 +56,9 @@ impl Compiler<'_> {
 
     /// Whether a relation has a field, as far as is known.
     fn knows(&self, relation: usize, field: &str) -> Option<bool> {
-        let fields = self.schema.fields(&self.relations.get(relation)?.fields.collection)?;
-        Some(field != ID && fields.iter().any(|known| known.as_str() == field))
+        let collection = &self.relations.get(relation)?.fields.collection;
+        let has = |name| self.schema.has(collection, &name);
+        if field == ID { Some(false) } else { Name::new(field).map_or(Some(false), has) }
     }
 
     /// Whether some collection of the query is known to have the field.
@@ -96,10 +97,10 @@ impl Compiler<'_> {
     }
 
     fn check_field(&self, collection: &Name, field: &Name, at: Position) -> Result<(), ParseError> {
-        let known = self.schema.fields(collection);
-        let Some(known) = known.filter(|known| !known.contains(field)) else {
+        if self.schema.has(collection, field) != Some(false) {
             return self.check_alias(collection, field, at);
-        };
+        }
+        let known = self.schema.fields(collection).unwrap_or_default();
         let mut names: Vec<_> = known.iter().take(NAMED_IN_ERRORS).map(Name::as_str).collect();
         if known.len() > NAMED_IN_ERRORS {
             names.push("..");
@@ -110,7 +111,7 @@ impl Compiler<'_> {
 
     /// In `WHERE` a column's name from `AS` is not known yet. Where the fields are not known, it would be taken for one.
     fn check_alias(&self, collection: &Name, field: &Name, at: Position) -> Result<(), ParseError> {
-        if self.phase != Phase::Filter || self.schema.fields(collection).is_some() {
+        if self.phase != Phase::Filter || self.schema.has(collection, field).is_some() {
             return Ok(());
         }
         let is_itself = |term: &Term| matches!(&term.kind, TermKind::Path(parts) if parts.last().is_some_and(|last| last == field.as_str()));
