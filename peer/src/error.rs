@@ -4,6 +4,7 @@ use crate::model::ModelError;
 use reknit_engine::store::StoreError;
 use reknit_engine::{EngineError, TxError};
 use reknit_net::NetError;
+use reknit_query::{BindError, ParseError, QueryError};
 use reknit_store::OpenError;
 use reknit_types::NameError;
 use std::path::PathBuf;
@@ -61,6 +62,15 @@ pub enum Error {
     /// The network failed.
     #[error(transparent)]
     Net(#[from] NetError),
+    /// A query is not of the language.
+    #[error(transparent)]
+    QueryText(#[from] ParseError),
+    /// A query asks for what there is not, or its parameters do not fit.
+    #[error(transparent)]
+    QueryParameters(#[from] BindError),
+    /// A query could not be run to its end.
+    #[error(transparent)]
+    Query(#[from] QueryError),
     /// The journal could not be begun.
     #[error("the journal {} cannot be written: {cause}; choose another file, or start without a journal", path.display())]
     Journal {

@@ -269,6 +269,14 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    pub(crate) fn reads(&self) -> &dyn Reads {
+        &*self.reads
+    }
+
+    pub(crate) fn no(&self) -> SpaceNo {
+        self.space.no
+    }
+
     /// What an entity holds; `None` if it was never seen here.
     ///
     /// # Errors

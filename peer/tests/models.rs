@@ -543,3 +543,38 @@ async fn a_conflict_that_comes_by_merge_is_reported_alike_everywhere_and_loses_n
     assert_ne!(ours.is_ok(), others.is_ok(), "{ours:?} {others:?}");
     Ok(())
 }
+
+#[tokio::test]
+async fn entities_of_a_model_are_found_by_conditions() -> Result<()> {
+    let space = alone().await?;
+    let nina = space.transact(|tx| tx.insert(&Artist { name: "Nina".into() })).await?;
+    let other = space.transact(|tx| tx.insert(&Artist { name: "Billie".into() })).await?;
+    let album = space.transact(move |tx| tx.insert(&blue(nina))).await?;
+    space.transact(move |tx| tx.insert(&Album { year: 1955.into(), ..blue(other) })).await?;
+    let ids = |predicate| -> Result<Vec<_>> {
+        Ok(space.find::<Album>(predicate)?.iter().map(|view| view.reference()).collect())
+    };
+    assert_eq!(ids(Album::year().gt(1960).and(Album::title().like("Bl%")))?, [album]);
+    assert_eq!(ids(Album::artist().then(Artist::name()).eq("Nina"))?, [album]);
+    assert_eq!(ids(Album::liner().matches("rain"))?.len(), 2);
+    assert_eq!(ids(!Album::year().gt(1960))?.len(), 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn queries_call_fields_as_the_model_does_and_know_their_defaults() -> Result<()> {
+    let space = alone().await?;
+    let nina = space.transact(|tx| tx.insert(&Artist { name: "Nina".into() })).await?;
+    space.transact(move |tx| tx.insert(&blue(nina))).await?;
+    space.transact(|tx| tx.create("albums")?.set("title", "From elsewhere").map(drop)).await?;
+    let ask = |sql| space.query(sql, &reknit::Params::new());
+    let labels =
+        ask("SELECT title FROM albums WHERE label = 'self-released' AND genre IS NOT NULL ORDER BY title")?;
+    assert!(labels.rows.contains(&vec!["From elsewhere".into()]), "{labels:?}");
+    assert_eq!(ask("SELECT title FROM albums WHERE artist.name = 'Nina'")?.rows, [["Blue".into()]]);
+    assert_eq!(ask("SELECT COUNT(*) FROM albums WHERE gnr IS NULL")?.rows, [[Value::Int(0)]]);
+    assert!(ask("SELECT * FROM albums")?.columns.contains(&"genre".to_owned()));
+    let error = ask("SELECT title FROM albums WHERE title ==== 'x'").unwrap_err();
+    assert!(matches!(error, Error::QueryText(_)), "{error:?}");
+    Ok(())
+}
