@@ -62,6 +62,8 @@ pub(crate) enum Command {
     Ls(LsArgs),
     /// Show what apps say about the fields of collections, and where they contradict each other
     Schema(SchemaArgs),
+    /// Ask a space in SQL
+    Query(QueryArgs),
     /// Show the history of a space as a graph, newest first
     Log(LogArgs),
     /// Show changes as they arrive
@@ -286,6 +288,27 @@ pub(crate) struct LsArgs {
     /// Show deleted entities too
     #[arg(long)]
     pub(crate) deleted: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct QueryArgs {
+    /// The query: `SELECT title, artist.name FROM albums WHERE year < ? ORDER BY title`
+    pub(crate) sql: String,
+    /// Values for its `?`s in order, and `name=value` for its `:name`s: JSON, or else text
+    #[arg(value_name = "VALUE")]
+    pub(crate) params: Vec<String>,
+    /// Say how it is run and how much it reads, in place of what it finds
+    #[arg(long, conflicts_with = "csv")]
+    pub(crate) explain: bool,
+    /// Print comma-separated values
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) csv: bool,
+    /// Go on, and say how what it finds changes
+    #[arg(long, conflicts_with_all = ["csv", "explain"])]
+    pub(crate) live: bool,
+    /// End after so many steps
+    #[arg(long, short = 'n', value_name = "COUNT", requires = "live")]
+    pub(crate) count: Option<usize>,
 }
 
 #[derive(Debug, Args)]

@@ -7,6 +7,7 @@ mod entities;
 mod history;
 mod network;
 mod pick;
+mod query;
 mod schema;
 mod spaces;
 mod streams;
@@ -17,6 +18,7 @@ pub(crate) use entities::{
 };
 pub(crate) use history::{LOG_ENTRIES_MAX, Log, Status, UntilConverged, Why};
 pub(crate) use network::{Hello, Pause, Resume, Stop};
+pub(crate) use query::{Found, LiveQuery, Query};
 pub(crate) use schema::Schema;
 pub(crate) use spaces::{Invite, InviteReply, Join, SpaceInfo, SpaceLeave, SpaceNew, Spaces};
 pub(crate) use streams::{Happenings, Watch};

@@ -6,6 +6,7 @@ mod edit;
 mod init;
 mod log;
 mod ls;
+mod query;
 mod schema;
 mod spaces;
 mod status;
@@ -74,6 +75,7 @@ pub(crate) async fn run(cli: Cli, output: Output) -> Result<ExitCode, Failure> {
         Command::Restore(args) => data::restore(&context, args).await,
         Command::Ls(args) => ls::run(&context, args).await,
         Command::Schema(args) => schema::run(&context, args).await,
+        Command::Query(args) => query::run(&context, args).await,
         Command::Log(args) => log::run(&context, args).await,
         Command::Watch(args) => watch::run(&context, args).await,
         Command::Status => status::status(&context).await,

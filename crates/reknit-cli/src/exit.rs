@@ -96,6 +96,8 @@ impl From<Error> for Failure {
             Error::NotPermitted(_) => Exit::NotAllowed,
             Error::AmbiguousSpace { .. }
             | Error::Name(_)
+            | Error::QueryText(_)
+            | Error::QueryParameters(_)
             | Error::Tx(
                 TxError::Name(_) | TxError::Reserved(_) | TxError::KindMismatch { .. } | TxError::Deleted(_),
             ) => Exit::Usage,

@@ -51,6 +51,11 @@ impl Output {
         print((line + "\n").as_bytes())
     }
 
+    /// Prints a result that is for programs, though not JSON.
+    pub(crate) fn text(self, text: &str) -> Result<(), Failure> {
+        print(text.as_bytes())
+    }
+
     /// A word to people about how it goes. Programs do not get it.
     pub(crate) fn note(self, text: impl Display) {
         if !self.json {

@@ -103,6 +103,7 @@ fn routes() -> Router<Served> {
     let router = answer::<calls::List>(router);
     let router = answer::<calls::Collections>(router);
     let router = answer::<calls::Schema>(router);
+    let router = answer::<calls::Query>(router);
     let router = answer::<calls::Write>(router);
     let router = answer::<calls::Begin>(router);
     let router = answer::<calls::Commit>(router);
@@ -111,6 +112,7 @@ fn routes() -> Router<Served> {
     let router = answer::<calls::Why>(router);
     let router = answer::<calls::UntilConverged>(router);
     let router = stream::<calls::Watch>(router);
+    let router = stream::<calls::LiveQuery>(router);
     let router = stream::<calls::Happenings>(router);
     router.fallback(unknown).layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
 }

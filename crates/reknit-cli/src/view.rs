@@ -1,10 +1,12 @@
 //! The answers of a peer as they travel over the socket and as `--json` prints them.
 
 mod event;
+mod live;
 mod schema;
 mod standing;
 
 pub(crate) use event::{EventView, HappeningView, WatchView};
+pub(crate) use live::{DifferenceView, LiveView};
 pub(crate) use schema::{FieldView, SchemaView};
 pub(crate) use standing::{LinkView, ReasonView, ReceiptView, SpaceView, StatusView};
 

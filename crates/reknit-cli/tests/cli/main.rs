@@ -153,6 +153,56 @@ async fn what_apps_declare_is_shown_and_is_no_collection() {
 }
 
 #[test]
+fn a_query_is_answered_as_a_table_json_or_csv() {
+    let home = Home::with_space("laptop");
+    home.put(&["songs", "title=Blue, mostly", "year:=1971"]);
+    home.put(&["songs", "title=Pirates", "year:=1981"]);
+    let sql = "SELECT title, year + 1 AS later FROM songs WHERE year > ? ORDER BY year DESC";
+    assert_eq!(
+        home.json(&["query", sql, "1970"]),
+        json!({ "columns": ["title", "later"], "rows": [["Pirates", 1982], ["Blue, mostly", 1972]] })
+    );
+    let named = "SELECT COUNT(*) FROM songs WHERE title = :wanted";
+    assert_eq!(home.json(&["query", named, "wanted=Pirates"])["rows"], json!([[1]]));
+    let shown = home.ok(&["query", sql, "1975"]);
+    assert!(
+        shown.starts_with("TITLE") && shown.contains("Pirates  1982") && !shown.contains("Blue"),
+        "{shown}"
+    );
+    assert_eq!(
+        home.ok(&["query", sql, "1970", "--csv"]),
+        "title,later\r\nPirates,1982\r\n\"Blue, mostly\",1972\r\n"
+    );
+    assert!(home.ok(&["query", sql, "1970", "--explain"]).contains("read 2 rows by scan"));
+    let (code, told) = home.fails(&["query", "SELECT title FROM songs WHERE"]);
+    assert!(code == 2 && told.contains("line 1"), "{code} {told}");
+    let (code, told) = home.fails(&["query", sql]);
+    assert!(code == 2, "{code} {told}");
+}
+
+#[test]
+fn an_open_query_says_what_it_finds_and_how_that_changes() {
+    let home = Home::with_space("laptop");
+    home.put(&["songs", "title=Blue"]);
+    let up = home.up();
+    let mut asked = home
+        .command(&["query", "SELECT title FROM songs ORDER BY title", "--live", "-n", "3", "--json"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(asked.stdout.take().unwrap()));
+    let mut next = || serde_json::from_str::<serde_json::Value>(&lines.next().unwrap().unwrap()).unwrap();
+    assert_eq!(next(), json!({ "step": "found", "columns": ["title"], "rows": [["Blue"]] }));
+    assert_eq!(next(), json!({ "step": "current" }));
+    home.put(&["songs", "title=Amelia"]);
+    let news = next();
+    assert_eq!(news["differences"], json!([{ "what": "inserted", "at": 0, "row": ["Amelia"] }]));
+    assert_eq!(news["events"].as_array().unwrap().len(), 1);
+    assert!(asked.wait().unwrap().success());
+    drop(up);
+}
+
+#[test]
 fn the_log_draws_what_happened() {
     let home = Home::with_space("laptop");
     home.put(&["songs", "title=Blue"]);
