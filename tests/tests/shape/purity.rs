@@ -47,7 +47,10 @@ fn pure_crates_hold_no_clock_chance_thread_or_io() {
     let mut found = Vec::new();
     for source in sources() {
         let name = source.name();
-        if source.is_test() || name == SCRATCH || !PURE.iter().any(|folder| name.starts_with(&format!("{folder}/src/"))) {
+        if source.is_test()
+            || name == SCRATCH
+            || !PURE.iter().any(|folder| name.starts_with(&format!("{folder}/src/")))
+        {
             continue;
         }
         for (number, line) in
