@@ -191,6 +191,7 @@ fn notes(text: &mut String, context: &Context<'_>) {
         let _ = writeln!(text, "- **{}** {}: {}.", name.id, version(name.package), name.setup);
     }
     let _ = writeln!(text, "\n## What the lines mean\n\n{LEGEND}");
+    let _ = writeln!(text, "\n## Where a goal is missed\n\n{}", MISSED.trim_end());
 }
 
 fn cell(results: &Results, system: &str, metric: &Metric) -> String {
@@ -288,6 +289,7 @@ fn sentence(text: &str) -> String {
 
 const REKNIT: &str = "reknit";
 const LOCK: &str = include_str!("../Cargo.lock");
+const MISSED: &str = include_str!("missed.md");
 const LEGEND: &str = "\
 - *Cold sync*: A has done the edits, B is empty and is told to connect; until B has every field of every entity in its \
 hands, compared with what it should be.

@@ -87,23 +87,11 @@ impl World {
             let own = self.glance(peer).map(|glance| glance.frontier_digest);
             self.checks.on_receipt(peer, receipt, own);
         }
-        self.checks.after_round(peer, &self.peers[peer]);
+        // A store whose commit failed is not read again before it is reopened.
         if let Some(error) = failed {
-            self.checks.on_failed(peer, &error);
-            if self.peers[peer].disk.simulated().is_none() && !self.checks.is_hostile(peer) {
-                self.checks
-                    .broke("keeps-running", || format!("{peer} fails without a disk that could: {error}"));
-            }
-            // A failed commit stops the peer. Where the power was to fail, that is what happened.
-            let how =
-                if std::mem::take(&mut self.peers[peer].loses_power) { Crash::Power } else { Crash::Process };
-            if how == Crash::Power
-                && let Some(disk) = self.peers[peer].disk.simulated()
-            {
-                disk.mend();
-            }
-            return self.stop(peer, &error.to_string(), how);
+            return self.on_failed_round(peer, &error);
         }
+        self.checks.after_round(peer, &self.peers[peer]);
         if self.checks.draws(LOOK_ONE_IN)
             && !self.peers[peer].disk.simulated().is_some_and(SimulatedDisk::ails)
             && let Some(reads) = self.peers[peer].disk.reads()
@@ -137,6 +125,21 @@ impl World {
         if more {
             self.plan_round(peer);
         }
+    }
+
+    /// A failed commit stops the peer. Where the power was to fail, that is what happened.
+    fn on_failed_round(&mut self, peer: PeerNo, error: &EngineError) {
+        self.checks.on_failed(peer, error);
+        if self.peers[peer].disk.simulated().is_none() && !self.checks.is_hostile(peer) {
+            let what = || format!("{peer} fails without a disk that could: {error}");
+            self.checks.broke("keeps-running", what);
+        }
+        let loses_power = std::mem::take(&mut self.peers[peer].loses_power);
+        let how = if loses_power { Crash::Power } else { Crash::Process };
+        if loses_power && let Some(disk) = self.peers[peer].disk.simulated() {
+            disk.mend();
+        }
+        self.stop(peer, &error.to_string(), how);
     }
 
     fn hold_to_invariants(&mut self, peer: PeerNo) {
