@@ -51,8 +51,10 @@ pub struct Settled {
 
 /// Waits until all honest peers that run are equal, and checks that they agree on everything.
 pub(crate) fn settle(world: &mut World, budget: &Budget) -> Result<Settled, Violation> {
-    let minimum_bytes = minimum::bytes(world, &honest(world));
     let (began, before) = (world.now(), world.traffic());
+    // Whoever was started this moment has not opened its space yet, and would pass for one that lacks everything.
+    world.pass_until(Duration::ZERO, |world| have_opened(world))?;
+    let minimum_bytes = minimum::bytes(world, &honest(world));
     let mut next = world.now();
     let equal = world.pass_until(budget.time, |world| {
         if world.now() < next {
@@ -117,6 +119,10 @@ fn broken(world: &World, rule: &'static str, what: String) -> Violation {
 fn honest(world: &World) -> Vec<PeerNo> {
     let all = 0..world.peers();
     all.filter(|peer| !world.checks.is_hostile(*peer) && !world.has_left(*peer)).collect()
+}
+
+fn have_opened(world: &World) -> bool {
+    honest(world).into_iter().all(|peer| world.glance(peer).is_none() || world.space(peer).is_some())
 }
 
 fn are_equal(world: &World) -> bool {

@@ -3,7 +3,7 @@
 use reknit_crdt::FieldValue;
 use reknit_sim::people::{Person, Work};
 use reknit_sim::scenario::Planned;
-use reknit_sim::{Budget, Disks, Link, Scenario, Sim, Time, heal, partition, run};
+use reknit_sim::{Action, Budget, Disks, Link, Scenario, Sim, Time, heal, partition, run};
 use reknit_types::{EntityId, Name, Value};
 
 #[test]
@@ -102,6 +102,16 @@ fn scenario() -> Scenario {
         chaos: None,
         budget: Budget::default(),
     }
+}
+
+#[test]
+fn what_peers_lack_is_known_although_all_of_them_just_started() {
+    let kills = Planned { time: 20.0, actions: (0..5).map(Action::Kill).collect() };
+    let at = scenario().at.into_iter().chain([kills]).collect();
+    let outcome = run(&Scenario { at, ..scenario() }, 0);
+    assert_eq!(outcome.failure.map(|failure| failure.what), None);
+    let least = outcome.minimum_bytes.expect("five small histories can be read");
+    assert!((1..=outcome.heal.bytes + outcome.heal.announce_bytes).contains(&least), "{least}");
 }
 
 #[test]
