@@ -29,7 +29,7 @@ pub struct ScenarioChange {
     pub newly_broken: Vec<u64>,
     /// Seeds that broke a rule at first and break none now.
     pub newly_whole: Vec<u64>,
-    /// What is measured, always in the same order.
+    /// What is measured, always in the same order, over the seeds under which neither broke a rule.
     pub measures: Vec<Change>,
 }
 
@@ -73,13 +73,21 @@ impl ScenarioChange {
                 .filter(move |(base, head)| base.failure.is_some() == from && head.failure.is_some() != from);
             turned.map(|(_, head)| head.seed).collect()
         };
-        let before = Summary::of(both.iter().map(|(base, _)| *base));
-        let after = Summary::of(both.iter().map(|(_, head)| *head));
+        let broken = |of: &dyn Fn(&(&'_ RunResult, &'_ RunResult)) -> bool| {
+            both.iter().filter(|pair| of(pair)).count() as u64
+        };
+        // A run that broke a rule ended early.
+        let whole = || both.iter().filter(|(base, head)| base.failure.is_none() && head.failure.is_none());
+        let before = Summary::of(whole().map(|(base, _)| *base));
+        let after = Summary::of(whole().map(|(_, head)| *head));
         Self {
             name: head.name.clone(),
             seeds: both.len(),
             same: both.iter().filter(|(base, head)| base.digest == head.digest).count(),
-            failures: (before.failures, after.failures),
+            failures: (
+                broken(&|(base, _)| base.failure.is_some()),
+                broken(&|(_, head)| head.failure.is_some()),
+            ),
             newly_broken: turned(false),
             newly_whole: turned(true),
             measures: measures(&before, &after),
@@ -109,11 +117,14 @@ impl Change {
 }
 
 fn measures(before: &Summary, after: &Summary) -> Vec<Change> {
-    let steps = |summary: &Summary| summary.steps as f64 / summary.runs.max(1) as f64;
+    let steps = |summary: &Summary| summary.steps as f64 / summary.runs as f64;
+    let of = |summary: &Summary, value: &dyn Fn(&Summary) -> Option<f64>| {
+        Some(summary).filter(|summary| summary.runs > 0).and_then(value)
+    };
     let change = |name, value: &dyn Fn(&Summary) -> Option<f64>| Change {
         name,
-        base: value(before),
-        head: value(after),
+        base: of(before, value),
+        head: of(after, value),
     };
     vec![
         change("heal p50", &|summary| summary.heal_s.map(|spread| spread.p50)),
@@ -137,7 +148,7 @@ fn missing(of: &Results, from: &BTreeMap<&str, &ScenarioResults>) -> Vec<String>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::results::VERSION;
+    use crate::results::{FailureResult, VERSION};
 
     fn results(name: &str, heals: &[(u64, f64)]) -> Results {
         let run = |(seed, heal_s): &(u64, f64)| RunResult {
@@ -169,6 +180,20 @@ mod tests {
         assert_eq!((p99.base, p99.head, p99.percent()), (Some(2.0), Some(3.0), Some(50.0)));
         assert_eq!(comparison.worse_than(60.0), Vec::<String>::new());
         assert_eq!(comparison.worse_than(40.0), ["a: heal p99 grew by 50.0 %"]);
+    }
+
+    #[test]
+    fn a_seed_that_breaks_a_rule_no_longer_makes_nothing_worse() {
+        let (mut base, head) = (results("a", &[(0, 1.0), (1, 2.0)]), results("a", &[(0, 1.0), (1, 3.0)]));
+        let (rule, what) = ("converges".to_owned(), "they are not equal".to_owned());
+        let failure = FailureResult { rule, at_s: 1.0, what, story: vec![], reproduce: String::new() };
+        base.scenarios[0].runs[1].failure = Some(failure);
+        base.scenarios[0].runs[1].heal_s = None;
+        let fixed = Comparison::of(&base, &head);
+        assert_eq!(fixed.scenarios[0].newly_whole, [1]);
+        assert_eq!(fixed.scenarios[0].failures, (1, 0));
+        assert_eq!(fixed.worse_than(0.0), Vec::<String>::new());
+        assert_eq!(Comparison::of(&head, &base).worse_than(0.0), ["a: breaks a rule under seeds [1]"]);
     }
 
     #[test]

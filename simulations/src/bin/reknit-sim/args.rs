@@ -26,7 +26,8 @@ pub(crate) enum Command {
         /// Its name.
         name: String,
     },
-    /// Says what changed between two results of `run --json`, over the seeds that both have.
+    /// Says what changed between two results of `run --json`, over the seeds that both have; sizes and times over those
+    /// that break no rule in either.
     Compare(CompareArgs),
     /// Does again what a peer's journal tells, and compares bit for bit: then says how its spaces stand, and why.
     Replay {

@@ -11,8 +11,11 @@ use std::path::Path;
 /// Compares; whether nothing got worse than it was allowed to.
 pub(crate) fn compare(args: &CompareArgs) -> anyhow::Result<bool> {
     let comparison = Comparison::of(&read(&args.base)?, &read(&args.head)?);
-    let changed: Vec<&ScenarioChange> =
-        comparison.scenarios.iter().filter(|scenario| scenario.same < scenario.seeds).collect();
+    let changed: Vec<&ScenarioChange> = comparison
+        .scenarios
+        .iter()
+        .filter(|scenario| scenario.same < scenario.seeds && is_measured(scenario))
+        .collect();
     let screen = Screen::Output;
     if !changed.is_empty() {
         let table = table(&changed);
@@ -41,6 +44,11 @@ fn read(path: &Path) -> anyhow::Result<Results> {
         version.unwrap_or_default()
     );
     serde_json::from_value(any).with_context(about)
+}
+
+/// Whether there is a seed under which no rule is broken before or after.
+fn is_measured(scenario: &ScenarioChange) -> bool {
+    scenario.measures.iter().any(|measure| measure.base.is_some())
 }
 
 fn table(changed: &[&ScenarioChange]) -> Table {
