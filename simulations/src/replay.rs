@@ -44,6 +44,15 @@ pub enum Replayed {
 }
 
 impl Replayed {
+    /// Whether the journal goes on with something that was not written so.
+    pub fn is_damaged(&self) -> bool {
+        let end = match self {
+            Self::Whole(replayed) => replayed.end,
+            Self::Redacted(story) => story.end,
+        };
+        matches!(end, End::Damaged { .. })
+    }
+
     /// Whether an engine came to the same in every round; a story has nothing to compare with.
     pub fn is_equal(&self) -> bool {
         match self {
@@ -88,6 +97,12 @@ fn whole(replayed: &journal::Replayed) -> String {
     });
     if let Some(difference) = &replayed.difference {
         line(&mut text, format_args!("then it differs: {difference}"));
+        line(
+            &mut text,
+            format_args!(
+                "(another version of Reknit may differ without a fault: replay with the one that wrote it)"
+            ),
+        );
     }
     if let Some(panic) = &replayed.panic {
         line(&mut text, format_args!("then it panics, as it did: {panic}"));

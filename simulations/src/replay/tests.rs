@@ -45,6 +45,16 @@ fn a_difference_is_found_and_said() {
 }
 
 #[test]
+fn damage_is_told_apart_from_an_end() {
+    let mut journal = journal(true);
+    assert!(!replay_bytes(&journal).unwrap().is_damaged());
+    assert!(!replay_bytes(&journal[..journal.len() - 3]).unwrap().is_damaged());
+    let last = journal.len() - 3;
+    journal[last] ^= 1;
+    assert!(replay_bytes(&journal).unwrap().is_damaged());
+}
+
+#[test]
 fn a_redacted_journal_is_read_as_the_story_that_it_tells() {
     let said = report(&replay_bytes(&journal(true)).unwrap());
     assert!(said.contains("why: alone (0 events), since 6.0 s ago"), "{said}");

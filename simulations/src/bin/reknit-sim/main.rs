@@ -20,6 +20,7 @@ mod screen;
 mod shrinking;
 mod table;
 
+use anyhow::ensure;
 use args::{Cli, Command};
 use clap::Parser;
 use screen::Screen;
@@ -58,7 +59,13 @@ fn list() -> anyhow::Result<bool> {
 fn replay(file: &Path) -> anyhow::Result<bool> {
     let replayed = reknit_sim::replay::replay(file)?;
     Screen::Output.say(reknit_sim::replay::report(&replayed).trim_end());
-    Ok(replayed.is_equal())
+    let equal = replayed.is_equal();
+    ensure!(
+        !(equal && replayed.is_damaged()),
+        "{} is damaged: the rest of it was not replayed",
+        file.display()
+    );
+    Ok(equal)
 }
 
 fn show(name: &str) -> anyhow::Result<bool> {
