@@ -18,6 +18,7 @@ pub const EMBEDDED: &[(&str, &str)] = scenarios![
     "churn_200",
     "clock_chaos",
     "cold_join_100k",
+    "copied_device",
     "crash_storm",
     "disk_full",
     "flapping",
