@@ -52,6 +52,9 @@ pub struct Failure {
     pub story: Vec<String>,
     /// The newest events and who has them.
     pub events: Vec<EventSeen>,
+    /// The command that shows it again, if there is one.
+    #[serde(default)]
+    pub reproduce: Option<String>,
 }
 
 /// An event as a failure's picture shows it.

@@ -128,6 +128,7 @@ fn failure(world: &World, violation: &Violation) -> Failure {
         what: violation.what.clone(),
         story: world.trace().last().map(str::to_owned).collect(),
         events: world.newest_seen(EVENTS_SHOWN),
+        reproduce: None,
     }
 }
 

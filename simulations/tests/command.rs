@@ -88,7 +88,7 @@ fn what_cannot_be_done_is_told_with_exit_code_2() {
     let here = folder(&SMALL.replace("[[0], [1]]", "[[0], [7]]"));
     for (words, told) in [
         (&["run", "no_such_one"][..], "there is no scenario \"no_such_one\"; there are bridge, "),
-        (&["run", "nowhere.toml"], "nowhere.toml: No such file"),
+        (&["run", "nowhere.toml"], "nowhere.toml cannot be read: No such file or directory (os error 2)\n"),
         (&["run", "x.toml"], "x.toml:13: at[0].actions[0]: there is no peer 7 at 1 s: peers are 0 to 1"),
         (&["run", "star", "--seeds", "5..5"], "there is no seed in 5..5"),
         (&["run", "star", "--seeds", "many"], "is not of the form 0..100"),
@@ -102,6 +102,15 @@ fn what_cannot_be_done_is_told_with_exit_code_2() {
         assert!(err(&output).contains(told), "{words:?}: {}", err(&output));
         assert_eq!(out(&output), "", "{words:?}");
     }
+}
+
+#[test]
+fn two_scenarios_of_one_name_are_refused() {
+    let here = folder(SMALL);
+    std::fs::write(here.path().join("y.toml"), SMALL).unwrap();
+    let ran = sim(here.path(), &["run", "x.toml", "y.toml", "--seed", "0"]);
+    assert_eq!(code(&ran), 2, "{}", out(&ran));
+    assert!(err(&ran).contains("x.toml and y.toml both have the name \"small\""), "{}", err(&ran));
 }
 
 #[test]
@@ -178,6 +187,9 @@ fn a_failure_is_told_with_a_line_that_shows_it_again_and_made_smaller() {
         "{xml}"
     );
 
+    let page = std::fs::read_to_string(here.path().join("x.html")).unwrap();
+    assert!(page.contains("<code>reknit-sim run x.toml --seed 4</code>"), "{page}");
+
     let line = told.lines().find_map(|line| line.strip_prefix("FAILED  reknit-sim ")).expect("a line to run");
     let again = sim(here.path(), &line.split(' ').chain(["--no-shrink"]).collect::<Vec<_>>());
     assert_eq!(code(&again), 1);
@@ -236,7 +248,11 @@ fn a_recorded_session_is_typed_again_where_there_is_a_folder_of_them() {
     std::fs::remove_file(here.path().join("shared.json")).expect("the folder is ours");
     let ran = sim(here.path(), &["run", "x.toml", "--seed", "2", "--traces", "."]);
     assert_eq!(code(&ran), 2);
-    assert!(err(&ran).contains("reading ./shared.json: No such file"), "{}", err(&ran));
+    assert!(
+        err(&ran).ends_with("reading ./shared.json: No such file or directory (os error 2)\n"),
+        "{}",
+        err(&ran)
+    );
     let ran = sim(here.path(), &["run", "x.toml", "--seed", "2"]);
     assert_eq!(code(&ran), 0, "by chance without a folder: {}", out(&ran));
 }

@@ -21,7 +21,7 @@ pub(super) fn write(out: &mut String, chosen: &Chosen<'_>, prefix: &str) {
         run.seed,
     );
     if let Some(failure) = &run.failure {
-        verdict(out, run, failure);
+        verdict(out, failure);
     }
     facts(out, run);
     let moments = Moments::of(run);
@@ -44,7 +44,7 @@ pub(super) fn write(out: &mut String, chosen: &Chosen<'_>, prefix: &str) {
     out.push_str("</article>\n");
 }
 
-fn verdict(out: &mut String, run: &Outcome, failure: &Failure) {
+fn verdict(out: &mut String, failure: &Failure) {
     let _ = writeln!(
         out,
         "<div class=\"verdict\"><p><b>{}</b> is broken at {}.</p>\n<pre tabindex=\"0\">{}</pre>",
@@ -52,11 +52,8 @@ fn verdict(out: &mut String, run: &Outcome, failure: &Failure) {
         Seconds(failure.at_s),
         Text(&clipped(&failure.what, WHAT_CHARS)),
     );
-    let plain = |char: char| char.is_ascii_alphanumeric() || char == '_' || char == '-';
-    let name = &run.scenario;
-    if let Some(end) = run.seed.checked_add(1).filter(|_| !name.is_empty() && name.chars().all(plain)) {
-        let name = clipped(name, NAME_CHARS);
-        let _ = writeln!(out, "<p>Again: <code>reknit-sim run {name} --seeds {}..{end}</code></p>", run.seed);
+    if let Some(command) = &failure.reproduce {
+        let _ = writeln!(out, "<p>Again: <code>{}</code></p>", Text(&clipped(command, STORY_CHARS)));
     }
     out.push_str("</div>\n");
 }
@@ -134,7 +131,10 @@ fn marks(out: &mut String, moments: &Moments<'_>, prefix: &str) {
     if moments.marks_before > 0 {
         let _ = write!(out, "<p class=\"note\">The first {} are left out.</p>", Count(moments.marks_before));
     }
-    out.push_str("<ol class=\"marks\">\n");
+    out.push_str(
+        "<p class=\"note\">Times here count from the beginning; those in a scenario from when all have joined.</p>\
+         <ol class=\"marks\">\n",
+    );
     for (number, mark) in moments.marks.iter().enumerate() {
         let _ = writeln!(
             out,

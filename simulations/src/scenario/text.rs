@@ -11,12 +11,12 @@ use toml::de::{DeTable, DeValue};
 #[non_exhaustive]
 pub enum LoadError {
     /// There is no such file, or it cannot be read.
-    #[error("{}: {source}", path.display())]
+    #[error("{} cannot be read: {cause}", path.display())]
     Unreadable {
         /// Which.
         path: PathBuf,
         /// Why.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// It is not TOML, or not of the shape of a scenario.
     #[error("{file}:{line}: {what}")]
@@ -66,7 +66,7 @@ impl Scenario {
     /// As for [`Scenario::from_toml`], and if the file cannot be read.
     pub fn from_file(path: &Path) -> Result<Self, LoadError> {
         let text = std::fs::read_to_string(path)
-            .map_err(|source| LoadError::Unreadable { path: path.to_owned(), source })?;
+            .map_err(|cause| LoadError::Unreadable { path: path.to_owned(), cause })?;
         Self::from_toml(&path.display().to_string(), &text)
     }
 

@@ -1,11 +1,11 @@
 //! Which scenarios were asked for.
 
 use crate::guarded;
-use anyhow::anyhow;
+use anyhow::{anyhow, bail};
 use reknit_sim::outcome::Outcome;
 use reknit_sim::scenario::{EMBEDDED, embedded};
 use reknit_sim::{Recording, Scenario, seeds};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -39,8 +39,24 @@ pub(crate) fn chosen(words: &[String], traces: Option<&Path>) -> anyhow::Result<
             }
         }
     }
+    distinct(&found)?;
     found.iter_mut().try_for_each(|chosen| chosen.record(traces))?;
     Ok(found)
+}
+
+/// Results are told apart by the names of scenarios.
+fn distinct(chosen: &[Chosen]) -> anyhow::Result<()> {
+    let mut spoken: BTreeMap<&str, &str> = BTreeMap::new();
+    for chosen in chosen {
+        let name = chosen.scenario.name.as_str();
+        if let Some(other) = spoken.insert(name, &chosen.spoken) {
+            bail!(
+                "{other} and {} both have the name {name:?}: each scenario needs one of its own",
+                chosen.spoken
+            );
+        }
+    }
+    Ok(())
 }
 
 /// No scenario has this name.
@@ -59,7 +75,9 @@ impl Chosen {
 
     fn record(&mut self, traces: Option<&Path>) -> anyhow::Result<()> {
         if let (Some(name), Some(folder)) = (&self.scenario.trace, traces) {
-            self.recording = Some(Recording::read(&folder.join(name))?);
+            // Its words tell the cause already.
+            let recording = Recording::read(&folder.join(name)).map_err(|error| anyhow!("{error}"))?;
+            self.recording = Some(recording);
             self.traces = Some(folder.to_owned());
         }
         Ok(())

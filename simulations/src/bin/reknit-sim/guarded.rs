@@ -81,7 +81,7 @@ fn panicked(scenario: &Scenario, seed: u64) -> Outcome {
 }
 
 fn failure(rule: &str, what: String) -> Failure {
-    Failure { rule: rule.to_owned(), at_s: 0.0, what, story: vec![], events: vec![] }
+    Failure { rule: rule.to_owned(), at_s: 0.0, what, story: vec![], events: vec![], reproduce: None }
 }
 
 /// The rule that equal seeds give equal traces.

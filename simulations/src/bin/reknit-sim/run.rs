@@ -92,8 +92,11 @@ fn progress(runs: usize) -> ProgressBar {
 
 impl AllRan {
     fn add(&mut self, chosen: &Chosen, done: Done) {
-        let Done { task, outcome, real_s } = done;
+        let Done { task, mut outcome, real_s } = done;
         let reproduce = chosen.reproduce(&outcome);
+        if let Some(failure) = &mut outcome.failure {
+            failure.reproduce = Some(reproduce.clone());
+        }
         let runs = self.runs.entry(task.scenario).or_default();
         runs.push(RunResult::new(&outcome, real_s, &reproduce));
         if outcome.failure.is_some() {
