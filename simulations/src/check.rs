@@ -169,6 +169,7 @@ impl Checks {
 
     /// What is on the disk of a peer is wrong from now on, and may be found to be.
     pub(crate) fn on_damaged(&mut self, peer: PeerNo) {
+        self.on_tampered(peer);
         self.peers[peer].damaged = true;
     }
 
@@ -303,7 +304,7 @@ impl Checks {
 
     fn lost(&mut self, at: PeerNo, there: &BTreeSet<EventId>) {
         let watch = &mut self.peers[at];
-        if std::mem::take(&mut watch.tampered) {
+        if std::mem::take(&mut watch.tampered) || watch.damaged {
             watch.promises.on_tampered();
             watch.acknowledged.retain(|dot| there.contains(&dot.id));
         }

@@ -13,6 +13,7 @@ macro_rules! scenarios {
 
 /// Names and texts of all of them.
 pub const EMBEDDED: &[(&str, &str)] = scenarios![
+    "bit_rot",
     "bridge",
     "churn",
     "churn_200",

@@ -28,6 +28,8 @@ impl World {
             Action::FlipBit(peer) => {
                 let flipped = disk.flip_bit();
                 self.checks.on_damaged(*peer);
+                // In the last record of the journal a wrong bit looks as a write that was torn.
+                self.checks.on_forked(self.peers[*peer].id);
                 self.trace.note(self.now, format_args!("{peer} has a wrong bit: {flipped:?}"));
             }
             Action::Backup(peer) => self.peers[*peer].backup = Some(disk.image()),

@@ -14,7 +14,7 @@ struct Found<'a>(Rows<'a>);
 
 impl Schema for Found<'_> {
     fn fields(&self, collection: &Name) -> Option<Vec<Name>> {
-        Some(self.0.fields_of(collection).unwrap().into_iter().collect())
+        Some(self.0.fields_of(collection).ok()?.into_iter().collect())
     }
 
     fn reference(&self, _: &Name, _: &Name) -> Option<Name> {
