@@ -87,7 +87,7 @@ fn json(path: &Path) -> Value {
 fn what_cannot_be_done_is_told_with_exit_code_2() {
     let here = folder(&SMALL.replace("[[0], [1]]", "[[0], [7]]"));
     for (words, told) in [
-        (&["run", "no_such_one"][..], "there is no scenario \"no_such_one\"; there are bridge, "),
+        (&["run", "no_such_one"][..], "there is no scenario \"no_such_one\"; there are bit_rot, "),
         (&["run", "nowhere.toml"], "nowhere.toml cannot be read: No such file or directory (os error 2)\n"),
         (&["run", "x.toml"], "x.toml:13: at[0].actions[0]: there is no peer 7 at 1 s: peers are 0 to 1"),
         (&["run", "star", "--seeds", "5..5"], "there is no seed in 5..5"),
