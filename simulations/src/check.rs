@@ -296,8 +296,9 @@ impl Checks {
                 self.peers[at].committed = there;
                 self.peers[at].fresh = false;
             }
-            // It is read again once the disk is mended.
+            // It is read again once the disk is mended, and a store whose commit failed once it is reopened.
             Err(_) if peer.disk.simulated().is_some_and(SimulatedDisk::ails) => {}
+            Err(EngineError::Store(StoreError::Stopped)) => {}
             Err(error) => self.broke("readable", || format!("{at} cannot read its own history: {error}")),
         }
     }

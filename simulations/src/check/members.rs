@@ -8,7 +8,8 @@ use crate::network::PeerNo;
 use crate::peer::Peer;
 use crate::world::HOME;
 use reknit_access::{Action, Control, InviteId, Role};
-use reknit_engine::read;
+use reknit_engine::store::StoreError;
+use reknit_engine::{EngineError, read};
 use reknit_types::{DeviceId, EventId, Kind, Payload, SpaceId, Stamp, VerifiedEvent};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -161,6 +162,8 @@ impl Checks {
                     self.broke("members-only", || format!("{at} has {id:?}: {why}"));
                 }
             }
+            // It is looked at again once it is reopened.
+            Err(EngineError::Store(StoreError::Stopped)) => {}
             Err(error) => self.broke("readable", || format!("{at} cannot read its own history: {error}")),
         }
     }
